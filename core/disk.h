@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The self-healing disk: what the front ends use.
+//
+// A Disk is a main and a spare device opened as a pair. It takes reads, writes, zeroing, discards
+// and flushes of any byte range and keeps promises P1 to P10 of the README. Opening and closing
+// block; everything in between is asynchronous, with blocking conveniences.
+//
+// Threads: every member may be called from any thread, except that the destructor and close() must
+// come after the last request completed. Completions run on the submitting thread, before submit()
+// returns, or on a thread of the disk; they must not block on the disk's other requests.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/device/device.h"
+#include "core/events.h"
+#include "core/state.h"
+#include "core/stats.h"
+
+namespace dmremap {
+
+struct OpenOptions {
+    bool read_only = false;            // write nothing, neither to main nor to the spare
+    bool rescue = false;               // with read_only: open even where metadata is lost for good
+    bool accept_changed_main = false;  // go on although main was written while detached
+    bool take_over = false;            // go on although another machine's mark is on the spare
+    unsigned lock_wait_seconds = 5;    // how long to wait for a closing owner
+    std::string holder = "dmremap";    // name for the in-use mark, at most 31 bytes
+    std::function<void(const Event&)> on_event;  // any thread; must not block; may be empty
+};
+
+// One request of a user. The caller owns it and the memory until done is called; then it may be
+// reused. The result is whole or an error, never partial: 0, or
+//   EIO     the range touches what is lost, or cannot be read or written and not be healed
+//   ENOSPC  a bad block could not be moved because no slot is left (or the file system under an
+//           image is full)
+//   EROFS   the disk is, or has become, read-only
+//   EINVAL  the range is not inside the disk
+// or what the device said (ENODEV, ENOMEM, ...).
+struct Request {
+    Op op = Op::read;
+    std::uint64_t offset = 0;   // bytes, any
+    std::uint64_t length = 0;   // bytes, any
+    std::byte* data = nullptr;  // read and write; best aligned to 4096
+    void (*done)(Request& request, int error) = nullptr;
+    void* context = nullptr;  // the caller's
+};
+
+// One remap, as listed.
+struct RemapInfo {
+    std::uint64_t sector;  // of main, first of the block
+    std::uint64_t slot;
+    std::uint64_t spare_sector;  // where on the spare the slot lies
+    std::uint64_t time;          // Unix seconds
+    std::uint8_t lost;           // bit i: sector + i is lost
+    std::uint8_t retry;
+    std::uint8_t reason;  // enum dmr_reason
+};
+
+// The status line's numbers and those beside it, all since open unless they are a count of what is.
+struct DiskStatus {
+    std::string main, spare;  // names as given
+    std::string uuid, label;
+    std::uint64_t size = 0;  // bytes
+    bool read_only = false;
+    State state = State::healthy;
+    std::vector<Cause> causes;
+    Totals totals;
+    std::uint64_t active_mappings = 0;
+    std::uint64_t lost_sectors = 0;
+    std::uint64_t retry_sectors = 0;
+    std::uint64_t slots = 0;       // of the spare, whole
+    std::uint64_t slots_used = 0;  // remapped
+    std::uint64_t slots_bad = 0;   // bad slots, and free ones on retired pages
+    std::uint64_t retired_pages = 0;
+    std::uint64_t uptime_ns = 0;
+};
+
+class Disk {
+public:
+    // Opens the pair; throws Refusal. With options.read_only nothing is ever written. The devices
+    // are already open, exclusive and compatible (open_pair() below does that for paths).
+    static std::unique_ptr<Disk> open(std::unique_ptr<Device> main, std::unique_ptr<Device> spare,
+                                      const OpenOptions& options);
+
+    virtual ~Disk() = default;
+
+    virtual std::uint64_t size() const = 0;           // bytes
+    virtual std::uint32_t logical_block() const = 0;  // bytes; I/O aligned to it is fastest
+    virtual bool read_only() const = 0;               // opened so; see DiskStatus::state otherwise
+
+    virtual void submit(Request& request) = 0;
+
+    // Blocking conveniences: 0 or a positive errno.
+    int read(std::uint64_t offset, void* data, std::uint64_t length);
+    int write(std::uint64_t offset, const void* data, std::uint64_t length);
+    int zero(std::uint64_t offset, std::uint64_t length);
+    int discard(std::uint64_t offset, std::uint64_t length);
+    int flush();
+
+    // Tries all retry sectors again; returns the number of sectors that came back. Blocks.
+    virtual std::uint64_t salvage() = 0;
+
+    // A consistent picture of each number; cheap enough to be polled.
+    virtual DiskStatus status() const = 0;
+
+    // Calls `each` for every remap in order of main sectors; takes no lock while in `each`.
+    virtual void list_remaps(const std::function<void(const RemapInfo&)>& each) const = 0;
+
+    // Waits for background work, commits what is pending, takes the witness, sets the clean mark.
+    // 0, or the errno of what could not be written (the next open then recovers as from a crash).
+    // Requests after it complete with ENODEV. Idempotent; the destructor calls it.
+    virtual int close() = 0;
+
+protected:
+    Disk() = default;
+    Disk(const Disk&) = delete;
+    Disk& operator=(const Disk&) = delete;
+};
+
+}  // namespace dmremap

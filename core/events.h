@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the core reports as it happens. The core keeps no log of its own: whoever opens a disk gives
+// a function that takes these.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace dmremap {
+
+enum class EventKind : std::uint8_t {
+    opened,           // text: how (clean, recovered, read-only, ...)
+    recovered,        // metadata was repaired at open; text says what
+    remapped,         // sector: the block; text: reason
+    lost,             // sector, count: sectors that nobody could read
+    salvaged,         // sector, count: lost sectors that came back
+    rewritten,        // sector, count: lost sectors that the user wrote anew
+    moved,            // sector: a block that changed its slot
+    bad_slot,         // sector: of the spare
+    page_retired,     // count: entries on the page
+    slot_unreadable,  // sector: of main; the block keeps its slot
+    spare_low,        // count: percent free (20, 10, 5)
+    spare_full,
+    spare_fs_full,  // ENOSPC from the file system under a spare image
+    breaker_tripped,
+    breaker_reset,
+    flush_failed,
+    commit_failed,
+    device_gone,
+    state_changed,  // text: "old -> new: causes"
+    closed,
+};
+
+const char* event_kind_name(EventKind kind);  // as above, stable: part of the interface
+
+struct Event {
+    EventKind kind;
+    std::uint64_t sector = 0;  // 512-byte sector, where the kind has one
+    std::uint64_t count = 0;
+    std::string text;  // a sentence or a word for people; may be empty
+};
+
+}  // namespace dmremap

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Who a device is: facts that tell it from every other device of the same size.
+//
+// The canonical text is "key=value\n" lines in ascending order of keys, at most 639 bytes, values
+// without newline. Keys:
+//   size        bytes, decimal (always)
+//   wwn serial partuuid dmuuid mduuid          strong facts of block devices
+//   fs inode birth                              of images: host file system's UUID, inode,
+//                                               birth time as seconds.nanoseconds
+//   offset      of images, when not 0: a loop device is its backing file plus offset, so that
+//               an image and a loop device over it are the same
+// The digest is SHA-256 over the text without any terminator.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+namespace dmremap {
+
+using Digest = std::array<std::uint8_t, 32>;
+
+Digest sha256(const std::string& text);  // OpenSSL EVP; throws Refusal(system)
+
+struct Identity {
+    std::string text;  // canonical, see above
+    Digest digest{};
+};
+
+// The identity of an opened device or image, found from its descriptor. Facts that cannot be found
+// are left out. Throws Refusal(system) only when the descriptor itself cannot be examined.
+Identity identify(int fd, std::uint64_t size);
+
+enum class Match {
+    same,          // digests equal, or all shared facts equal with one strong fact among them
+    only_serials,  // the size and nothing stronger contradicts: differs in wwn or serial alone
+    different,     // anything else
+    unproven,      // sizes equal, but no strong fact is shared
+};
+
+struct Comparison {
+    Match match;
+    std::string difference;  // e.g. "serial was WD-123, is WD-456"; "" when same
+};
+
+Comparison compare_identity(const std::string& recorded_text, const Identity& found);
+
+}  // namespace dmremap

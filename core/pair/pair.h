@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// From two paths to two devices that may be used together: opened, exclusive, compatible.
+//
+// What is checked here needs only the devices: sizes, block sizes, read-only, same or overlapping
+// devices, loop devices over the same file, mounted. What needs the superblock (UUID, identity,
+// witness, in-use mark) is checked by Disk::open().
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/device/device.h"
+
+namespace dmremap {
+
+struct DevicePair {
+    std::unique_ptr<Device> main;
+    std::unique_ptr<Device> spare;
+};
+
+struct PairOptions {
+    bool main_read_only = false;  // open main for reading only (format does)
+    bool spare_read_only = false;
+    unsigned lock_wait_seconds = 5;  // how long to wait for a closing owner
+};
+
+// Opens both and checks them against each other. Throws Refusal.
+DevicePair open_pair(const std::string& main_path, const std::string& spare_path,
+                     const PairOptions& options);
+
+// The spare alone, for tools that need no main. Throws Refusal.
+std::unique_ptr<Device> open_spare(const std::string& path, bool read_only,
+                                   unsigned lock_wait_seconds);
+
+}  // namespace dmremap

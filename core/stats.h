@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Counters of a disk. Each thread counts in its own cell (nothing is shared on the hot path); a
+// reader adds the cells up.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "core/device/device.h"
+
+namespace dmremap {
+
+constexpr unsigned kOps = 5;  // values of Op
+
+// A latency histogram with a relative error of at most 1/4: bucket index is 4 * floor(log2(ns))
+// plus the two bits below the leading one; bucket 0 to 3 hold 0 to 3 ns.
+constexpr unsigned kLatencyBuckets = 256;
+unsigned latency_bucket(std::uint64_t ns);
+std::uint64_t latency_bucket_floor(unsigned bucket);  // smallest ns of the bucket
+
+struct OpTotals {
+    std::uint64_t completed = 0;  // requests that ended, well or not
+    std::uint64_t failed = 0;
+    std::uint64_t bytes = 0;    // of those that ended well
+    std::uint64_t time_ns = 0;  // from submission to completion
+    std::array<std::uint64_t, kLatencyBuckets> latency{};
+
+    std::uint64_t percentile_ns(double fraction) const;  // 0 < fraction <= 1; 0 when none
+};
+
+struct Totals {
+    std::array<OpTotals, kOps> op;  // by Op
+    std::uint64_t main_errors = 0;  // calls that main failed
+    std::uint64_t spare_errors = 0;
+    std::uint64_t remaps = 0;                         // blocks remapped since open
+    std::array<std::uint64_t, 8> remaps_by_reason{};  // by enum dmr_reason
+    std::uint64_t moves = 0;                          // slot to slot
+    std::uint64_t sectors_lost = 0;                   // since open
+    std::uint64_t sectors_salvaged = 0;               // by a later retry
+    std::uint64_t commits = 0;                        // group commits of the entry table
+    std::uint64_t device_flushes = 0;
+
+    const OpTotals& of(Op o) const { return op[static_cast<unsigned>(o)]; }
+};
+
+}  // namespace dmremap
