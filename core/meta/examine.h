@@ -34,6 +34,9 @@ struct TableReport {
     std::uint64_t above_ready = 0;  // used entries above table_ready: a stale superblock
 };
 
+// Why a table in this condition must not be opened, one sentence each; empty when it may.
+std::vector<std::string> table_damage(const TableReport& table);
+
 struct SpareReport {
     std::vector<SuperblockCopy> copies;
     bool has_superblock = false;  // a valid copy was found; the rest is only set then

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The entry table of an open spare: which slot holds which main block, and how that changes on
+// disk.
+//
+// Fault model: a power cut may keep, drop, tear or garble each write since the last flush, within
+// the page it went to; a page write may fail, and then its old content may or may not be left.
+//
+// A commit is a group of changes of entries, whose slots' data is already flushed:
+//   1. the pages concerned, as they shall be, go to the first copy; flush
+//   2. the same pages go to the second copy; flush
+// During 1 the second copy is whole, during 2 the first one: at every instant each page has a whole
+// copy, and which of two versions of an entry is newer its sequence tells. After 1's flush a change
+// is durable, after 2's it is so twice.
+//
+// What can fail, and what then holds (a change that was once under the pen only rolls forward):
+//   * page write of step 1 fails: the first copy is now worth nothing, the second is the last good
+//     one and is not touched. The page is retired; the outcome is `page_failed`, and the caller
+//     makes the same change on another page, with a newer sequence, which wins whatever is on the
+//     first copy. Live entries of a retired page are moved away by the healer.
+//   * flush of step 1 fails: nothing is known: `unknown`. The caller fences the block. Nothing is
+//     ever written to the table again.
+//   * page write of step 2 fails: durable once, published; the page is retired.
+//   * flush of step 2 fails: durable once, published; nothing is ever written again.
+//
+// An erasure (a slot becomes free or bad) goes into a commit only after the claim that replaced it
+// is durable in an earlier one: were both in one page write, a torn write could leave neither.
+//
+// A retired page takes no new remaps. Nothing is written to it: of its copies one is not to be
+// relied on and the other is the last. It stays so until the next open, which tries again.
+//
+// Sequences: entry_epoch << 32 + n. The epoch rises durably before the first commit of a session,
+// so that no number is ever used twice, not even one that is on a copy nobody could read.
+//
+// Threads: one owner changes (the healer's thread, or the opener before it starts); the const
+// members may be called from any thread.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <unordered_set>
+#include <vector>
+
+#include "core/device/device.h"
+#include "core/format.h"
+#include "core/meta/superblock_store.h"
+#include "core/meta/table_load.h"
+
+namespace dmremap {
+
+// What an entry shall say; sequence, time and CRC are the table's business.
+struct EntryChange {
+    std::uint64_t slot = 0;
+    std::uint8_t state = DMR_FREE;
+    std::uint64_t main_block = DMR_NO_BLOCK;
+    std::uint8_t lost = 0;
+    std::uint8_t retry = 0;
+    std::uint8_t reason = DMR_REASON_NONE;
+};
+
+enum class CommitOutcome : std::uint8_t { durable, page_failed, unknown };
+
+struct TableCounts {
+    std::uint64_t slots = 0;  // of the spare, those not initialised yet included
+    std::uint64_t used = 0, bad = 0;
+    std::uint64_t unusable = 0;  // free or superseded on retired pages
+    std::uint64_t retired_pages = 0;
+    std::uint64_t lost_sectors = 0, retry_sectors = 0;
+};
+
+class EntryTable {
+public:
+    // Takes over what load_table() found. `store` must outlive the table.
+    EntryTable(Device& spare, SuperblockStore& store, LoadedTable loaded);
+
+    // Opening for writing: brings every page that can be to two good copies, then erases superseded
+    // claims whose winner has two. Idempotent; a crash in it is just another crash. Returns the
+    // errno of a failed flush (the table is then broken), and counts what was done.
+    int repair(std::uint64_t& pages_rewritten, std::uint64_t& claims_erased);
+
+    // A free slot on a good page, reserved for the caller until it is committed or given back;
+    // grows the table when needed. Nothing when the spare is full.
+    std::optional<std::uint64_t> allocate();
+    void give_back(std::uint64_t slot);
+
+    // See above; one outcome a change, in order. No two changes of one slot. Never throws.
+    std::vector<CommitOutcome> commit(std::span<const EntryChange> changes);
+
+    // Marks a slot whose claim was replaced by a durable newer one; it is neither live nor free
+    // until a commit erases it.
+    void supersede(std::uint64_t slot);
+
+    // After a failed flush: no commit is ever tried again.
+    bool broken() const { return broken_; }
+    bool retired(std::uint64_t slot) const;  // owner's thread only
+
+    // Slots that hold a live remap on a retired page, at most `limit`. Owner's thread only.
+    std::vector<std::uint64_t> live_on_retired_pages(std::size_t limit) const;
+
+    dmr_entry entry(std::uint64_t slot) const;
+    bool live(std::uint64_t slot) const;  // holds the claim that counts
+    std::uint64_t ready() const;          // entries that exist
+    TableCounts counts() const;
+    std::uint64_t commits() const;
+
+    // Calls `each(slot, entry)` for the live remaps, a bounded number under the lock at a time.
+    template <typename Each>
+    void for_each_live(Each&& each) const {
+        std::vector<std::pair<std::uint64_t, dmr_entry>> batch;
+        for (std::uint64_t from = 0; (from = collect_live(from, batch)) != 0;) {
+            for (const auto& [slot, entry] : batch) {
+                each(slot, entry);
+            }
+        }
+    }
+
+private:
+    struct PageWrite {
+        std::uint64_t page;
+        std::vector<dmr_entry> image;
+        bool failed;
+    };
+
+    std::uint64_t collect_live(std::uint64_t from,
+                               std::vector<std::pair<std::uint64_t, dmr_entry>>& batch) const;
+    std::vector<dmr_entry> page_image(std::uint64_t page) const;
+    bool write_page(int copy, std::uint64_t page, const std::vector<dmr_entry>& image);
+    void retire(std::uint64_t page);
+    bool grow();
+    bool usable(std::uint64_t slot) const;
+    void account(const dmr_entry& entry, int sign);
+    int flush();
+
+    Device& spare_;
+    SuperblockStore& store_;
+    std::uint64_t per_page_;
+    std::uint64_t next_sequence_;
+    std::uint64_t hint_ = 0;  // where the search for a free slot goes on
+    bool broken_ = false;
+    bool full_grown_ = false;  // no further step can be initialised
+    std::unordered_set<std::uint64_t> reserved_;
+
+    mutable std::mutex mutex_;  // the rest; never held across I/O
+    std::vector<dmr_entry> entries_;
+    std::vector<PageHealth> pages_;
+    std::unordered_set<std::uint64_t> superseded_;
+    std::uint64_t free_ = 0;  // free slots on good pages
+    std::uint64_t commits_ = 0;
+    TableCounts counts_;
+};
+
+}  // namespace dmremap

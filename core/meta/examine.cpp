@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/meta/examine.h"
+
+#include "core/meta/entry_table.h"
+#include "core/meta/pair_check.h"
+#include "core/meta/superblock_store.h"
+#include "core/meta/table_load.h"
+#include "core/meta/witness.h"
+#include "core/pair/identity.h"
+#include "core/refusal.h"
+
+namespace dmremap {
+
+namespace {
+
+std::string number(std::uint64_t n, const char* one, const char* many) {
+    return std::to_string(n) + " " + (n == 1 ? one : many);
+}
+
+void judge_copies(SpareReport& report) {
+    std::uint64_t bad = 0;
+    for (const SuperblockCopy& copy : report.copies) {
+        bad += copy.newest ? 0 : 1;
+    }
+    if (bad != 0) {
+        report.repairable.push_back(number(bad, "superblock copy is", "superblock copies are") +
+                                    " damaged or stale");
+    }
+}
+
+void judge_table(SpareReport& report) {
+    const TableReport& t = report.table;
+    if (t.one_copy != 0) {
+        report.repairable.push_back(number(t.one_copy, "entry has", "entries have") +
+                                    " only one good copy");
+    }
+    if (t.stale != 0) {
+        report.repairable.push_back(number(t.stale, "entry has", "entries have") + " a stale copy");
+    }
+    if (t.superseded != 0) {
+        report.repairable.push_back(number(t.superseded, "claim is", "claims are") +
+                                    " superseded by a newer one");
+    }
+    report.fatal = table_damage(t);
+    const std::uint32_t flags = dmr_le32(report.superblock.flags);
+    if ((flags & DMR_CLEAN) != 0 && report.fatal.empty() &&
+        dmr_le64(report.superblock.live_remaps) != t.remapped) {
+        report.fatal.push_back("closed clean with " +
+                               std::to_string(dmr_le64(report.superblock.live_remaps)) +
+                               " remaps, but the table holds " + std::to_string(t.remapped));
+    }
+}
+
+}  // namespace
+
+const char* verdict_name(dmr_verdict verdict) {
+    switch (verdict) {
+        case DMR_OK:
+            return "ok";
+        case DMR_NOT_OURS:
+            return "not a superblock";
+        case DMR_BAD_CRC:
+            return "bad checksum";
+        case DMR_BAD_VERSION:
+            return "unknown version";
+        case DMR_BAD_FEATURES:
+            return "unknown features";
+        case DMR_BAD_GEOMETRY:
+            return "impossible geometry";
+    }
+    return "?";
+}
+
+std::vector<std::string> table_damage(const TableReport& t) {
+    std::vector<std::string> fatal;
+    if (t.no_copy != 0) {
+        fatal.push_back(number(t.no_copy, "entry has", "entries have") +
+                        " no good copy: any block of main may have lived there");
+    }
+    if (t.conflicts != 0) {
+        fatal.push_back(number(t.conflicts, "entry contradicts", "entries contradict") +
+                        " another of the same sequence");
+    }
+    if (t.above_ready != 0) {
+        fatal.push_back("used entries lie above the end of the table: the superblock is stale");
+    }
+    return fatal;
+}
+
+SpareReport examine_spare(Device& spare, bool with_table) {
+    SpareReport report;
+    const SuperblockScan scan = scan_superblocks(spare);
+    report.copies = scan.copies;
+    if (!scan.current) {
+        report.fatal.push_back("no superblock copy is whole");
+        return report;
+    }
+    report.has_superblock = true;
+    report.superblock = *scan.current;
+    judge_copies(report);
+    if (!scan.fatal.empty()) {
+        report.fatal.push_back(scan.fatal);
+        return report;
+    }
+    try {
+        require_spare_geometry(report.superblock, spare, false);
+    } catch (const Refusal& refusal) {
+        report.fatal.push_back(refusal.what());
+        return report;
+    }
+    if (with_table) {
+        report.table = load_table(spare, report.superblock).report;
+        judge_table(report);
+    }
+    return report;
+}
+
+std::vector<std::string> repair_spare(Device& spare) {
+    const SuperblockScan scan = scan_superblocks(spare);
+    dmr_superblock sb = require_superblock(scan, spare, nullptr);
+    require_spare_geometry(sb, spare, true);
+    require_spare_identity(sb, spare);
+    require_not_in_use(sb, spare, false);
+    const SpareReport before = examine_spare(spare, true);
+    if (!before.fatal.empty()) {
+        throw Refusal(RefusalKind::refused, spare.info().name + ": " + before.fatal.front() +
+                                                "; this cannot be repaired; rescue what is there "
+                                                "with -o ro,rescue");
+    }
+    if (before.repairable.empty()) {
+        return {};
+    }
+    // As an opener does it: the epoch first, then the table; the witness and the clean mark stay,
+    // for neither the data nor the mapping changes.
+    SuperblockStore store(spare, scan);
+    sb.entry_epoch = dmr_to_le64(dmr_le64(sb.entry_epoch) + 1);
+    const auto failed = [&](int error) {
+        return Refusal(RefusalKind::system, spare.info().name +
+                                                " cannot be repaired: writing fails with error " +
+                                                std::to_string(error));
+    };
+    if (const int error = store.write(sb, kSequenceSkip); error != 0) {
+        throw failed(error);
+    }
+    EntryTable table(spare, store, load_table(spare, store.current()));
+    std::uint64_t pages = 0, claims = 0;
+    if (const int error = table.repair(pages, claims); error != 0) {
+        throw failed(error);
+    }
+    std::vector<std::string> done{"superblock: all copies written anew"};
+    if (pages != 0) {
+        done.push_back("entry table: " + number(pages, "page", "pages") +
+                       " restored to two copies");
+    }
+    if (claims != 0) {
+        done.push_back("entry table: " + number(claims, "superseded claim", "superseded claims") +
+                       " erased");
+    }
+    return done;
+}
+
+std::string rebind_spare(Device& main, Device& spare, bool force) {
+    const SuperblockScan scan = scan_superblocks(spare);
+    dmr_superblock sb = require_superblock(scan, spare, &main);
+    require_geometry(sb, main, spare, true);
+    require_not_in_use(sb, spare, false);
+    const auto difference = [](const std::uint8_t* recorded, const Device& device) {
+        return compare_identity(field_text(recorded, DMR_IDENTITY_TEXT),
+                                Identity{device.info().identity, sha256(device.info().identity)})
+            .difference;
+    };
+    std::string text = difference(sb.main_text, main);
+    const std::string of_spare = difference(sb.spare_text, spare);
+    text += (text.empty() || of_spare.empty() ? "" : "; ") + of_spare;
+    if (text.empty()) {
+        return "";
+    }
+    const WitnessResult witness = check_witness(main, sb);
+    if (!witness.proves() && !force) {
+        const std::string& name = main.info().name;
+        throw Refusal(
+            RefusalKind::refused,
+            witness.checked == 0
+                ? name +
+                      ": there is no witness to prove that it is the same data (the pair was not "
+                      "closed cleanly, or never mounted); if you know that it is: --force"
+                : name + " was written while detached: " + std::to_string(witness.different) +
+                      " of " + std::to_string(witness.checked) +
+                      " witness blocks differ; if it is the right one all the same: --force");
+    }
+    set_main_identity(sb, main.info().identity);
+    set_spare_identity(sb, spare.info().identity);
+    SuperblockStore store(spare, scan);
+    if (const int error = store.write(sb, kSequenceSkip); error != 0) {
+        throw Refusal(RefusalKind::system, spare.info().name +
+                                               ": the superblock cannot be written: " + "error " +
+                                               std::to_string(error));
+    }
+    return text;
+}
+
+}  // namespace dmremap

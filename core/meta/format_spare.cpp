@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Order of writes: an old spare's superblock copies are zeroed and flushed; the first step of the
+// table is initialised in both copies and flushed; then the superblock copies are written in two
+// flush windows. Before the first of those the spare is no spare, after it a complete one.
+#include "core/meta/format_spare.h"
+
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+#include <vector>
+
+#include "core/meta/page_io.h"
+#include "core/meta/pair_check.h"
+#include "core/meta/superblock_store.h"
+#include "core/meta/table_load.h"
+#include "core/meta/table_step.h"
+#include "core/meta/uuid.h"
+#include "core/parameters.h"
+#include "core/refusal.h"
+
+namespace dmremap {
+
+namespace {
+
+[[noreturn]] void refuse(const std::string& sentence) {
+    throw Refusal(RefusalKind::refused, sentence);
+}
+
+std::uint64_t round_up(std::uint64_t n, std::uint64_t unit) { return (n + unit - 1) / unit * unit; }
+
+// As many slots as fit with their two tables.
+void lay_out(dmr_superblock& sb, const Device& spare) {
+    const std::uint64_t page = std::max<std::uint64_t>(4096, spare.info().physical_block);
+    const std::uint64_t linear = dmr_linear_size(spare.info().size);
+    const auto need = [&](std::uint64_t slots) {
+        const std::uint64_t table = round_up(slots * DMR_ENTRY_SIZE, page);
+        return 2 * table + round_up(slots * DMR_BLOCK_SIZE, page);
+    };
+    std::uint64_t slots = linear / (DMR_BLOCK_SIZE + 2 * DMR_ENTRY_SIZE);
+    while (slots > 0 && need(slots) > linear) {
+        slots--;
+    }
+    const std::uint64_t table = round_up(slots * DMR_ENTRY_SIZE, page);
+    sb.page_size = dmr_to_le32(static_cast<std::uint32_t>(page));
+    sb.slots = dmr_to_le64(slots);
+    sb.first_table = 0;
+    sb.slot_area = dmr_to_le64(table);
+    // The second table lies at the far end.
+    sb.second_table = dmr_to_le64((linear - table) / page * page);
+}
+
+dmr_superblock new_superblock(Device& main, Device& spare, const FormatOptions& options) {
+    dmr_superblock sb{};
+    std::memcpy(sb.magic, DMR_MAGIC, sizeof(sb.magic));
+    sb.version = dmr_to_le32(DMR_VERSION);
+    Uuid uuid = random_uuid();
+    if (!options.uuid.empty()) {
+        const auto given = parse_uuid(options.uuid);
+        if (!given) {
+            throw Refusal(RefusalKind::usage, "not a UUID: " + options.uuid);
+        }
+        uuid = *given;
+    }
+    std::copy(uuid.begin(), uuid.end(), sb.uuid);
+    if (options.label.size() >= sizeof(sb.label)) {
+        throw Refusal(RefusalKind::usage, "the label has " + std::to_string(options.label.size()) +
+                                              " bytes, at most 63 fit");
+    }
+    std::memcpy(sb.label, options.label.data(), options.label.size());
+    sb.created = dmr_to_le64(static_cast<std::uint64_t>(std::time(nullptr)));
+    sb.main_size = dmr_to_le64(main.info().size);
+    sb.spare_size = dmr_to_le64(spare.info().size);
+    sb.main_logical_block = dmr_to_le32(main.info().logical_block);
+    sb.spare_logical_block = dmr_to_le32(spare.info().logical_block);
+    sb.spare_physical_block = dmr_to_le32(spare.info().physical_block);
+    lay_out(sb, spare);
+    const std::uint64_t first_step =
+        std::min(next_table_step(sb, 0) * dmr_entries_per_page(&sb), dmr_le64(sb.slots));
+    sb.table_ready = dmr_to_le64(first_step);
+    // Clean, but without a witness: main may be written until the first mount.
+    sb.flags = dmr_to_le32(DMR_CLEAN);
+    store_parameters(Parameters{}, sb);
+    set_main_identity(sb, main.info().identity);
+    set_spare_identity(sb, spare.info().identity);
+    return sb;
+}
+
+void refuse_unfit(const Device& main, const Device& spare) {
+    const DeviceInfo& m = main.info();
+    const DeviceInfo& s = spare.info();
+    if (s.size < DMR_SPARE_MIN) {
+        refuse(s.name + " has " + std::to_string(s.size) + " bytes; a spare needs at least " +
+               std::to_string(DMR_SPARE_MIN));
+    }
+    if (s.physical_block > DMR_PAGE_MAX) {
+        refuse(s.name + " has physical blocks of " + std::to_string(s.physical_block) +
+               " bytes; at most " + std::to_string(DMR_PAGE_MAX) + " can be used as a spare");
+    }
+    if (s.read_only) {
+        refuse(s.name + " is read-only; a spare must be writable");
+    }
+    if (m.logical_block > DMR_BLOCK_SIZE || s.logical_block > m.logical_block) {
+        refuse("logical blocks do not fit: " + m.name + " has " + std::to_string(m.logical_block) +
+               " bytes, " + s.name + " has " + std::to_string(s.logical_block) +
+               "; main's must be at most 4096 and not below the spare's");
+    }
+    if (m.size == 0 || m.size % m.logical_block != 0) {
+        refuse(m.name + " has " + std::to_string(m.size) +
+               " bytes, not a multiple of its logical block of " + std::to_string(m.logical_block));
+    }
+}
+
+// A spare that lives is destroyed only by naming it.
+void refuse_live(const SuperblockScan& scan, Device& spare, const FormatOptions& options) {
+    const std::string& name = spare.info().name;
+    if (!scan.current) {
+        for (const SuperblockCopy& copy : scan.copies) {
+            if ((copy.verdict == DMR_BAD_VERSION || copy.verdict == DMR_BAD_FEATURES) ||
+                (copy.read_error == 0 && copy.verdict != DMR_NOT_OURS && !options.force)) {
+                refuse(name + " holds what is left of a dm-remap spare (" +
+                       verdict_name(copy.verdict) +
+                       "); see dmremapctl examine, and use --force when it is worth nothing");
+            }
+        }
+        return;
+    }
+    const std::string uuid = uuid_text(scan.current->uuid);
+    const auto wanted = parse_uuid(options.destroy_uuid);
+    if (wanted && uuid_text(wanted->data()) == uuid) {
+        require_not_in_use(*scan.current, spare, false);
+        return;
+    }
+    const LoadedTable table = load_table(spare, *scan.current);
+    refuse(name + " is the dm-remap spare " + uuid + " and holds the only copy of " +
+           std::to_string(table.report.remapped) +
+           " blocks of its main device; to destroy it: --destroy=" + uuid +
+           (options.destroy_uuid.empty() ? "" : " (not " + options.destroy_uuid + ")"));
+}
+
+bool all_zero(Device& spare, std::uint64_t offset, std::uint64_t length) {
+    std::vector<std::uint8_t> data(length);
+    return spare.read(offset, data.data(), length) == 0 &&
+           std::all_of(data.begin(), data.end(), [](std::uint8_t b) { return b == 0; });
+}
+
+void refuse_foreign(const dmr_superblock& sb, Device& spare, const FormatOptions& options) {
+    const std::string& name = spare.info().name;
+    if (!options.foreign.empty()) {
+        refuse(name + " holds " + options.foreign + "; to overwrite it: --force");
+    }
+    for (unsigned i = 0; i < dmr_copies(spare.info().size); i++) {
+        if (!all_zero(spare, dmr_copy_offsets[i], DMR_SUPERBLOCK_SIZE)) {
+            refuse(name + " is not empty: bytes other than zero at " +
+                   std::to_string(dmr_copy_offsets[i]) + "; to overwrite it: --force");
+        }
+    }
+    for (std::uint64_t page = 0; page < pages_for(sb, dmr_le64(sb.table_ready)); page++) {
+        for (const int copy : {0, 1}) {
+            const std::uint64_t offset = dmr_page_offset(&sb, copy, page);
+            if (!all_zero(spare, offset, dmr_le32(sb.page_size))) {
+                refuse(name + " is not empty: bytes other than zero at " + std::to_string(offset) +
+                       "; to overwrite it: --force");
+            }
+        }
+    }
+}
+
+void must(int error, const Device& spare, const char* what) {
+    if (error != 0) {
+        throw Refusal(RefusalKind::system, spare.info().name + ": " + what + ": " +
+                                               std::strerror(error) + "; it is no spare now");
+    }
+}
+
+void destroy_old(Device& spare) {
+    const std::vector<std::uint8_t> zeros(DMR_SUPERBLOCK_SIZE);
+    for (unsigned i = 0; i < dmr_copies(spare.info().size); i++) {
+        must(spare.write(dmr_copy_offsets[i], zeros.data(), zeros.size()), spare,
+             "a superblock's place cannot be written");
+    }
+    must(spare.flush(), spare, "flush failed");
+}
+
+}  // namespace
+
+FormatResult format_spare(Device& main, Device& spare, const FormatOptions& options) {
+    refuse_unfit(main, spare);
+    if (scan_superblocks(main).current) {
+        refuse(main.info().name +
+               " is a dm-remap spare itself, it cannot be a main device; are "
+               "main and spare swapped?");
+    }
+    SuperblockScan scan = scan_superblocks(spare);
+    refuse_live(scan, spare, options);
+    dmr_superblock sb = new_superblock(main, spare, options);
+    const bool destroying = scan.current.has_value();
+    if (!destroying && !options.force) {
+        refuse_foreign(sb, spare, options);
+    }
+
+    destroy_old(spare);
+    std::vector<std::uint8_t> bad;
+    const std::uint64_t pages = pages_for(sb, dmr_le64(sb.table_ready));
+    must(initialise_pages(spare, sb, 0, pages, bad), spare, "flush failed");
+    for (const std::uint8_t page : bad) {
+        must(page == 0 ? 0 : EIO, spare, "a page of the entry table cannot be written");
+    }
+    scan.current.reset();
+    for (SuperblockCopy& copy : scan.copies) {
+        copy.newest = false;
+    }
+    SuperblockStore store(spare, scan);
+    must(store.write(sb), spare, "the superblock cannot be written");
+    must(store.bad_copies() == 0 ? 0 : EIO, spare, "a superblock copy cannot be written");
+
+    FormatResult result;
+    result.uuid = uuid_text(sb.uuid);
+    result.main_size = dmr_le64(sb.main_size);
+    result.spare_size = dmr_le64(sb.spare_size);
+    result.slots = dmr_le64(sb.slots);
+    result.superblock_copies = dmr_copies(spare.info().size);
+    return result;
+}
+
+}  // namespace dmremap

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/meta/superblock_store.h"
+
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+
+namespace dmremap {
+
+namespace {
+
+bool same_update(const dmr_superblock& a, const dmr_superblock& b) {
+    return std::memcmp(&a, &b, offsetof(dmr_superblock, crc)) == 0;
+}
+
+// Why two valid copies can not both be believed; "" when they can.
+std::string contradiction(const dmr_superblock& a, const dmr_superblock& b) {
+    if (std::memcmp(a.uuid, b.uuid, sizeof(a.uuid)) != 0) {
+        return "superblock copies of two different spares";
+    }
+    if (a.sequence == b.sequence && !same_update(a, b)) {
+        return "two superblock copies of one sequence differ";
+    }
+    return "";
+}
+
+}  // namespace
+
+SuperblockScan scan_superblocks(Device& spare) {
+    SuperblockScan scan;
+    std::vector<dmr_superblock> contents(dmr_copies(spare.info().size));
+    for (unsigned i = 0; i < contents.size(); i++) {
+        SuperblockCopy copy;
+        copy.offset = dmr_copy_offsets[i];
+        copy.read_error = spare.read(copy.offset, &contents[i], sizeof(dmr_superblock));
+        if (copy.read_error == 0) {
+            copy.verdict = dmr_superblock_verdict(&contents[i], copy.offset);
+        }
+        if (copy.read_error == 0 && copy.verdict == DMR_OK) {
+            copy.sequence = dmr_le64(contents[i].sequence);
+            if (scan.current && scan.fatal.empty()) {
+                scan.fatal = contradiction(*scan.current, contents[i]);
+            }
+            if (!scan.current || dmr_superblock_newer(&contents[i], &*scan.current)) {
+                scan.current = contents[i];
+            }
+        } else if (copy.verdict == DMR_BAD_VERSION || copy.verdict == DMR_BAD_FEATURES) {
+            scan.fatal = std::string("a superblock copy is of ") + verdict_name(copy.verdict);
+        }
+        scan.copies.push_back(copy);
+    }
+    for (unsigned i = 0; i < contents.size(); i++) {
+        SuperblockCopy& copy = scan.copies[i];
+        copy.newest = scan.current && copy.read_error == 0 && copy.verdict == DMR_OK &&
+                      same_update(*scan.current, contents[i]);
+    }
+    return scan;
+}
+
+SuperblockStore::SuperblockStore(Device& spare, const SuperblockScan& scan) : spare_(spare) {
+    if (scan.current) {
+        current_ = *scan.current;
+    }
+    for (const SuperblockCopy& copy : scan.copies) {
+        newest_.push_back(copy.newest);
+    }
+}
+
+int SuperblockStore::write_copies(const std::vector<unsigned>& which, unsigned& written) {
+    int error = 0;
+    for (const unsigned i : which) {
+        dmr_superblock image = current_;
+        image.crc = dmr_to_le32(dmr_superblock_crc(&image, dmr_copy_offsets[i]));
+        const int failed = spare_.write(dmr_copy_offsets[i], &image, sizeof(image));
+        newest_[i] = failed == 0;
+        if (failed != 0) {
+            error = failed;
+        } else {
+            written++;
+        }
+    }
+    return error;
+}
+
+int SuperblockStore::write(const dmr_superblock& next, std::uint64_t skip) {
+    std::vector<unsigned> first, second, good;
+    for (unsigned i = 0; i < newest_.size(); i++) {
+        (newest_[i] ? good : first).push_back(i);
+    }
+    if (good.empty()) {  // a new spare
+        good.swap(first);
+    }
+    for (unsigned i = 0; i < good.size(); i++) {
+        (i < good.size() / 2 ? first : second).push_back(good[i]);
+    }
+    const std::uint64_t sequence = dmr_le64(current_.sequence) + skip;
+    current_ = next;
+    current_.sequence = dmr_to_le64(sequence);
+    current_.written = dmr_to_le64(static_cast<std::uint64_t>(std::time(nullptr)));
+
+    unsigned written = 0;
+    int error = write_copies(first, written);
+    if (written == 0) {
+        return error != 0 ? error : EIO;
+    }
+    if (const int failed = spare_.flush(); failed != 0) {
+        return failed;
+    }
+    write_copies(second, written);
+    return spare_.flush();
+}
+
+unsigned SuperblockStore::bad_copies() const {
+    unsigned bad = 0;
+    for (const bool newest : newest_) {
+        bad += newest ? 0 : 1;
+    }
+    return bad;
+}
+
+}  // namespace dmremap

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The superblock copies: which one counts, and how all are replaced.
+//
+// Fault model: a power cut may keep, drop, tear or garble any write since the last flush, each in
+// the physical block it went to; any copy may rot at any time.
+//
+// Order of an update: the copies are split in two halves. One half is written and flushed; only
+// then the other half, and flushed again. At every instant the half that is not being written holds
+// a whole superblock, the old one or the new one. The second half always contains a copy that holds
+// the newest update so far, so the newest is never under the pen while it is the only one; and if
+// no copy of the first half could be written, the second half is left alone.
+//
+// Sequences: the newest valid copy wins. A copy that could not be read at open may hold an update
+// that nobody saw, at most one ahead of what was seen. So an opener starts kSequenceSkip further
+// on, and a number is never used for two contents.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/device/device.h"
+#include "core/format.h"
+#include "core/meta/examine.h"
+
+namespace dmremap {
+
+constexpr std::uint64_t kSequenceSkip = 16;
+
+struct SuperblockScan {
+    std::vector<SuperblockCopy> copies;
+    std::optional<dmr_superblock> current;  // the newest valid one
+    std::string fatal;  // not empty: why no copy can be trusted; current is then only informative
+};
+
+// Reads every copy that fits on the device. Never throws, never writes.
+SuperblockScan scan_superblocks(Device& spare);
+
+// Owned by whoever may write the superblock: the formatter, the opener, then the healer's thread.
+class SuperblockStore {
+public:
+    SuperblockStore(Device& spare, const SuperblockScan& scan);
+
+    // What was last written or found. Change a copy of it and give that to write().
+    const dmr_superblock& current() const { return current_; }
+
+    // Writes all copies in two flush windows, with the sequence advanced by `skip`. 0: durable in
+    // at least one copy, and no copy is older garbage that could win. Otherwise an errno, and what
+    // is on the spare is the old superblock or the new one.
+    int write(const dmr_superblock& next, std::uint64_t skip = 1);
+
+    // Copies that could not be written by the last write().
+    unsigned bad_copies() const;
+
+private:
+    int write_copies(const std::vector<unsigned>& which, unsigned& written);
+
+    Device& spare_;
+    dmr_superblock current_{};
+    std::vector<bool> newest_;  // per copy: holds current_
+};
+
+}  // namespace dmremap
