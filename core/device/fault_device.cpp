@@ -6,10 +6,10 @@
 
 #include <chrono>
 #include <cstring>
-#include <thread>
 #include <utility>
 #include <vector>
 
+#include "core/device/delay_line.h"
 #include "core/device/fault_plan.h"
 #include "core/device/fault_rules.h"
 #include "core/refusal.h"
@@ -102,8 +102,10 @@ public:
         };
         const FaultVerdict verdict = plan_->judge(role_, call);
         if (verdict.delay_ms != 0)
-            std::this_thread::sleep_for(std::chrono::milliseconds(verdict.delay_ms));
-        carry_out(io, verdict);
+            delayed_.after(std::chrono::milliseconds(verdict.delay_ms),
+                           [this, &io, verdict] { carry_out(io, verdict); });
+        else
+            carry_out(io, verdict);
     }
 
 private:
@@ -130,6 +132,7 @@ private:
     const FaultRole role_;
     const std::shared_ptr<FaultPlan> plan_;
     DeviceInfo info_;
+    DelayLine delayed_;  // last, so that it ends before what its calls use
 };
 
 }  // namespace

@@ -110,6 +110,16 @@ void FaultPlan::fail_writes(FaultRole role, std::uint64_t sector, std::uint64_t 
     carry_out({s});
 }
 
+void FaultPlan::slow(FaultRole role, std::uint64_t sector, std::uint64_t count,
+                     std::uint32_t delay_ms) {
+    FaultStatement s = statement(role, FaultVerb::slow);
+    s.reads = s.writes = true;
+    s.first = sector;
+    s.count = count;
+    s.delay_ms = delay_ms;
+    carry_out({s});
+}
+
 void FaultPlan::heal(FaultRole role, std::uint64_t sector, std::uint64_t count) {
     FaultStatement s = statement(role, FaultVerb::heal);
     s.first = sector;

@@ -47,6 +47,7 @@ public:
                     const FaultOptions& options = {});
     void fail_writes(FaultRole role, std::uint64_t sector, std::uint64_t count,
                      const FaultOptions& options = {});
+    void slow(FaultRole role, std::uint64_t sector, std::uint64_t count, std::uint32_t delay_ms);
     void heal(FaultRole role, std::uint64_t sector, std::uint64_t count);
     // The call-th read, write (or zero), flush from now, and the count - 1 after it; 0: all.
     void fail_call(FaultRole role, Op op, std::uint64_t call, std::uint64_t count = 1,

@@ -88,7 +88,7 @@ public:
                 parse_access("read, write or all");
                 parse_range();
                 statement_.delay_ms =
-                    static_cast<std::uint32_t>(number(next(), 1, kFaultDelayMs, "milliseconds"));
+                    static_cast<std::uint32_t>(whole_number(kFaultDelayMs, "milliseconds"));
                 break;
             case FaultVerb::fail:
                 parse_calls();
@@ -155,16 +155,23 @@ private:
         if (!statement_.reads && !statement_.writes) refuse(word, expected);
     }
 
-    // The whole of `word` as a decimal number.
-    std::uint64_t number(std::string_view word, std::uint64_t least, std::uint64_t most,
-                         std::string_view what) const {
+    // The whole of `digits` as a decimal number; they are a part of `word`.
+    std::uint64_t number(std::string_view word, std::string_view digits, std::uint64_t least,
+                         std::uint64_t most, std::string_view what) const {
         std::uint64_t value = 0;
-        const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-        if (word.empty() || error != std::errc{} || end != word.data() + word.size() ||
+        const auto [end, error] =
+            std::from_chars(digits.data(), digits.data() + digits.size(), value);
+        if (digits.empty() || error != std::errc{} || end != digits.data() + digits.size() ||
             value < least || value > most)
             refuse(word, std::string(what) + " (" + std::to_string(least) + " to " +
                              std::to_string(most) + ")");
         return value;
+    }
+
+    // The next word, as a number from 1 on.
+    std::uint64_t whole_number(std::uint64_t most, std::string_view what) {
+        const std::string_view word = next();
+        return number(word, word, 1, most, what);
     }
 
     void parse_range() {
@@ -176,11 +183,12 @@ private:
         }
         const std::size_t plus = word.find('+');
         if (word.empty() || plus == 0) refuse(word, kRangeForm);
-        statement_.first = number(word.substr(0, plus), 0, kFaultSectors - 1, "a sector number");
+        statement_.first =
+            number(word, word.substr(0, plus), 0, kFaultSectors - 1, "a sector number");
         statement_.count = 1;
         if (plus == std::string_view::npos) return;
         if (plus + 1 == word.size()) refuse(word, kRangeForm);
-        statement_.count = number(word.substr(plus + 1), 1, kFaultSectors - statement_.first,
+        statement_.count = number(word, word.substr(plus + 1), 1, kFaultSectors - statement_.first,
                                   "a count of sectors");
     }
 
@@ -196,20 +204,21 @@ private:
         const std::string_view word = next();
         const std::size_t plus = word.find('+');
         if (word.empty() || plus == 0) refuse(word, "CALL, CALL+COUNT or CALL+");
-        statement_.first = number(word.substr(0, plus), 1, kFaultCalls, "a call's number");
+        statement_.first = number(word, word.substr(0, plus), 1, kFaultCalls, "a call's number");
         statement_.count = 1;
         if (plus == std::string_view::npos) return;
         if (plus + 1 == word.size())
             statement_.count = 0;
         else
-            statement_.count = number(word.substr(plus + 1), 1, kFaultCalls, "a count of calls");
+            statement_.count =
+                number(word, word.substr(plus + 1), 1, kFaultCalls, "a count of calls");
     }
 
     void parse_vanish() {
         const std::string_view word = next();
         if (word.empty()) return;
         if (word != "after") refuse(word, "after CALLS or the end of the line");
-        statement_.first = number(next(), 1, kFaultCalls, "a count of calls");
+        statement_.first = whole_number(kFaultCalls, "a count of calls");
     }
 
     void parse_options() {
@@ -234,11 +243,11 @@ private:
             if (name == "error" && has_value)
                 options.error = error_number(word, value);
             else if (name == "times" && has_value && sectors)
-                options.times = number(value, 1, kFaultCalls, "a count of calls after times=");
+                options.times = number(word, value, 1, kFaultCalls, "a count of calls");
             else if (word == "heals" && sectors && statement_.reads)
                 options.heals = true;
             else if (name == "torn" && has_value && statement_.writes)
-                options.torn = number(value, 0, kFaultSectors, "a count of sectors after torn=");
+                options.torn = number(word, value, 0, kFaultSectors, "a count of sectors");
             else if (word == "garble" && statement_.writes)
                 options.garble = true;
             else
