@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What people type. CMake does the building; this file knows the order and the folders.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+BUILD_TYPE ?= RelWithDebInfo
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+
+# A second build after a change in a header is minutes without it.
+CCACHE := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+CONFIGURE = cmake -G Ninja -S . -DCMAKE_BUILD_TYPE=$(BUILD_TYPE) $(CCACHE)
+CTEST = ctest --output-on-failure -j $(JOBS)
+
+# Configured once; CMake itself notices later changes of its files.
+.PHONY: all deps demo test asan tsan lint format install clean help
+
+all: build/build.ninja
+	cmake --build build -j $(JOBS)
+
+build/build.ninja:
+	$(CONFIGURE) -B build -DCMAKE_INSTALL_PREFIX=$(PREFIX)
+
+build-asan/build.ninja:
+	$(CONFIGURE) -B build-asan -DDMREMAP_SANITIZE=address,undefined
+
+build-tsan/build.ninja:
+	$(CONFIGURE) -B build-tsan -DDMREMAP_SANITIZE=thread
+
+deps:
+	@scripts/deps build demo test
+
+demo:
+	@scripts/deps build demo
+	@$(MAKE) --no-print-directory all
+	@PATH="$(CURDIR)/build/bin:$$PATH" examples/demo.sh
+
+# The sanitizers first, so that the last summary is the one of the whole suite.
+test:
+	@scripts/deps build test
+	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory asan tsan
+	$(CTEST) --test-dir build
+
+# The unit and property tests under the sanitizers: a real mount would only add waiting.
+asan: build-asan/build.ninja
+	cmake --build build-asan -j $(JOBS)
+	ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 \
+	    $(CTEST) --test-dir build-asan -L 'unit|property'
+
+tsan: build-tsan/build.ninja
+	cmake --build build-tsan -j $(JOBS)
+	TSAN_OPTIONS=second_deadlock_stack=1 $(CTEST) --test-dir build-tsan -L 'unit|property'
+
+lint: build/build.ninja
+	@scripts/deps build lint
+	@JOBS=$(JOBS) scripts/lint build
+
+format:
+	@scripts/lint --format
+
+install: all
+	DESTDIR="$(DESTDIR)" cmake --install build --prefix "$(PREFIX)"
+
+clean:
+	rm -rf build build-asan build-tsan
+
+help:
+	@echo 'make           build; the programs are in build/bin/'
+	@echo 'make demo      watch a disk with bad sectors heal itself (KEEP=1 leaves it mounted)'
+	@echo 'make test      build and run everything, the sanitizers included'
+	@echo 'make asan      unit and property tests under AddressSanitizer and UBSan'
+	@echo 'make tsan      unit and property tests under ThreadSanitizer'
+	@echo 'make lint      formatting, clang-tidy, shellcheck, licence lines'
+	@echo 'make format    let clang-format rewrite the sources'
+	@echo 'make install   honours DESTDIR and PREFIX ($(PREFIX))'
+	@echo 'make deps      install what building, demo and tests need (apt-get or dnf)'
+	@echo 'make clean     remove the build folders'
