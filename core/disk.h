@@ -31,7 +31,8 @@ struct OpenOptions {
     bool take_over = false;            // go on although another machine's mark is on the spare
     unsigned lock_wait_seconds = 5;    // how long to wait for a closing owner
     std::string holder = "dmremap";    // name for the in-use mark, at most 31 bytes
-    std::function<void(const Event&)> on_event;  // any thread; must not block; may be empty
+    std::function<void(const Event&)> on_event;  // any thread; must neither block nor
+                                                 // call the disk; may be empty
 };
 
 // One request of a user. The caller owns it and the memory until done is called; then it may be

@@ -2,7 +2,7 @@
 #include "core/meta/examine.h"
 
 #include "core/meta/entry_table.h"
-#include "core/meta/pair_check.h"
+#include "core/meta/opening_checks.h"
 #include "core/meta/superblock_store.h"
 #include "core/meta/table_load.h"
 #include "core/meta/witness.h"

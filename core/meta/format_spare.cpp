@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/meta/page_io.h"
-#include "core/meta/pair_check.h"
+#include "core/meta/opening_checks.h"
 #include "core/meta/superblock_store.h"
 #include "core/meta/table_load.h"
 #include "core/meta/table_step.h"
@@ -75,7 +75,7 @@ dmr_superblock new_superblock(Device& main, Device& spare, const FormatOptions& 
     sb.spare_physical_block = dmr_to_le32(spare.info().physical_block);
     lay_out(sb, spare);
     const std::uint64_t first_step =
-        std::min(next_table_step(sb, 0) * dmr_entries_per_page(&sb), dmr_le64(sb.slots));
+        std::min<std::uint64_t>(next_table_step(sb, 0) * dmr_entries_per_page(&sb), dmr_le64(sb.slots));
     sb.table_ready = dmr_to_le64(first_step);
     // Clean, but without a witness: main may be written until the first mount.
     sb.flags = dmr_to_le32(DMR_CLEAN);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "core/meta/pair_check.h"
+#include "core/meta/opening_checks.h"
 
 #include <algorithm>
 #include <cstring>

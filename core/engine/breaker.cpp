@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/engine/breaker.h"
+
+#include <cstring>
+
+#include "core/engine/error_class.h"
+
+namespace dmremap {
+
+namespace {
+
+constexpr std::size_t kKnownGood = 4;
+constexpr std::uint64_t kPlacesToTry = 16;
+
+Op direction_op(unsigned direction) { return direction == 0 ? Op::read : Op::write; }
+
+}  // namespace
+
+void Breaker::learn(const RemapMap& map) {
+    const std::uint64_t blocks = main_.info().size / DMR_BLOCK_SIZE;
+    std::byte data[DMR_BLOCK_SIZE];
+    for (std::uint64_t i = 0; i < kPlacesToTry && known_good_.size() < kKnownGood; i++) {
+        const std::uint64_t block = i * blocks / kPlacesToTry;
+        if (block < blocks && map.find(block) == nullptr &&
+            main_.read(block * DMR_BLOCK_SIZE, data, sizeof(data)) == 0) {
+            known_good_.push_back(block * DMR_BLOCK_SIZE);
+        }
+    }
+}
+
+bool Breaker::probe() {
+    std::byte data[DMR_BLOCK_SIZE];
+    for (const std::uint64_t offset : known_good_) {
+        const int error = main_.read(offset, data, sizeof(data));
+        if (error == 0) {
+            return true;
+        }
+        if (classify(error) == ErrorClass::gone) {
+            return false;
+        }
+    }
+    return known_good_.empty();
+}
+
+void Breaker::trip(const std::string& why) {
+    if (!tripped_) {
+        tripped_ = true;
+        board_.report(EventKind::breaker_tripped, 0, 0, why);
+    }
+    board_.raise(State::failed, "breaker", why + "; nothing is moved until main answers again");
+}
+
+bool Breaker::allows(Op op, std::uint64_t offset) {
+    const unsigned direction = op == Op::read ? 0 : 1;
+    Direction& d = directions_[direction];
+    try_reset();
+    const std::uint64_t successes = counters_.main_successes(direction_op(direction));
+    if (successes != d.successes) {
+        d.failed_regions.clear();
+        d.successes = successes;
+    }
+    d.failed_regions.insert(offset >> kRegionShift);
+    if (!tripped_ && regions_ != 0 && d.failed_regions.size() >= regions_) {
+        d.tripped = true;
+        trip(main_.info().name + ": " + op_name(direction_op(direction)) + " failed in " +
+             std::to_string(d.failed_regions.size()) + " regions and nowhere succeeded");
+    }
+    if (!tripped_ && !probe()) {
+        trip(main_.info().name + ": blocks known to be good cannot be read");
+    }
+    return !tripped_;
+}
+
+void Breaker::device_gone(int error) {
+    if (!board_.active("device_gone")) {
+        board_.report(EventKind::device_gone, 0, 0, main_.info().name + ": " + std::strerror(error));
+    }
+    board_.raise(State::failed, "device_gone",
+                 main_.info().name + " does not answer: " + std::strerror(error));
+    trip(main_.info().name + " is gone");
+}
+
+void Breaker::try_reset() {
+    if (!tripped_) {
+        return;
+    }
+    for (unsigned i = 0; i < directions_.size(); i++) {
+        Direction& d = directions_[i];
+        if (d.tripped && counters_.main_successes(direction_op(i)) == d.successes) {
+            return;
+        }
+    }
+    if (!probe()) {
+        return;
+    }
+    for (Direction& d : directions_) {
+        d.tripped = false;
+        d.failed_regions.clear();
+    }
+    tripped_ = false;
+    board_.clear("device_gone");
+    board_.clear("breaker");
+    board_.report(EventKind::breaker_reset);
+}
+
+}  // namespace dmremap

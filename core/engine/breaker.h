@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The breaker (P6): tells a dying cable from bad blocks, so that the one does not eat the spare.
+//
+// It trips, and no block is relocated any more, when
+//   * main is gone (ENODEV and the like), or
+//   * none of a few blocks known to be good can be read, asked before each relocation, or
+//   * `breaker_regions` different regions failed in the same direction (read or write) without one
+//     successful call of that direction to main in between: bad spots are spread among good ones,
+//     a dead head or a dropped link is not.
+// Errors are then passed on as they are. It resets when a call of the direction that tripped it
+// succeeds again and a known good block can be read.
+//
+// One thread (the healer's).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/device/device.h"
+#include "core/engine/counters.h"
+#include "core/engine/remap_map.h"
+#include "core/engine/state_board.h"
+
+namespace dmremap {
+
+class Breaker {
+public:
+    Breaker(Device& main, Counters& counters, StateBoard& board, std::uint32_t regions)
+        : main_(main), counters_(counters), board_(board), regions_(regions) {}
+
+    // Reads some blocks that no remap covers until a few good ones are known; before I/O begins.
+    void learn(const RemapMap& map);
+
+    // A block at `offset` failed with a medium error under the healer's eyes. May it be relocated?
+    bool allows(Op op, std::uint64_t offset);
+
+    void device_gone(int error);
+
+    // Looks whether main has come back; called before allows() says no and at quiet moments.
+    void try_reset();
+
+private:
+    struct Direction {
+        std::set<std::uint64_t> failed_regions;
+        std::uint64_t successes = 0;  // main's, when the set was begun
+        bool tripped = false;
+    };
+
+    bool probe();
+    void trip(const std::string& why);
+
+    Device& main_;
+    Counters& counters_;
+    StateBoard& board_;
+    const std::uint32_t regions_;
+    std::vector<std::uint64_t> known_good_;  // byte offsets
+    std::array<Direction, 2> directions_;    // read, write
+    bool tripped_ = false;
+};
+
+}  // namespace dmremap
