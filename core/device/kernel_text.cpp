@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/device/kernel_text.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+
+#include "core/device/unique_fd.h"
+
+namespace dmremap {
+
+namespace {
+
+std::optional<std::string> line_value(const std::string& path, const std::string& start) {
+    std::ifstream file(path);
+    for (std::string line; std::getline(file, line);)
+        if (line.compare(0, start.size(), start) == 0) return line.substr(start.size());
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::string> read_text(const std::string& path) {
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+    if (!fd) return std::nullopt;
+    std::string text;
+    char piece[4096];
+    for (;;) {
+        const ssize_t n = ::read(fd.get(), piece, sizeof(piece));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return std::nullopt;
+        if (n == 0) break;
+        text.append(piece, static_cast<std::size_t>(n));
+    }
+    text.erase(text.find_last_not_of(" \t\r\n") + 1);
+    return text;
+}
+
+std::optional<std::uint64_t> read_number(const std::string& path) {
+    const auto text = read_text(path);
+    if (!text) return std::nullopt;
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
+    if (error != std::errc() || end != text->data() + text->size()) return std::nullopt;
+    return value;
+}
+
+std::string sysfs_directory(dev_t rdev) {
+    const std::unique_ptr<char, decltype(&std::free)> path(
+        ::realpath(("/sys/dev/block/" + device_number(rdev)).c_str(), nullptr), &std::free);
+    return path ? path.get() : "";
+}
+
+std::optional<std::string> uevent_value(const std::string& sysfs, const std::string& key) {
+    return line_value(sysfs + "/uevent", key + "=");
+}
+
+std::optional<std::string> udev_value(dev_t rdev, const std::string& key) {
+    return line_value("/run/udev/data/b" + device_number(rdev), "E:" + key + "=");
+}
+
+std::string device_node(dev_t rdev) {
+    const auto name = uevent_value(sysfs_directory(rdev), "DEVNAME");
+    if (!name) return "";
+    const std::string path = "/dev/" + *name;
+    struct stat st;
+    if (::stat(path.c_str(), &st) != 0 || !S_ISBLK(st.st_mode) || st.st_rdev != rdev) return "";
+    return path;
+}
+
+std::string device_number(dev_t dev) {
+    return std::to_string(major(dev)) + ":" + std::to_string(minor(dev));
+}
+
+}  // namespace dmremap

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Facts that the kernel and udev publish as small text files. Nothing here throws: what cannot be
+// read is not known.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace dmremap {
+
+// The whole of a small file, without white space at its end.
+std::optional<std::string> read_text(const std::string& path);
+std::optional<std::uint64_t> read_number(const std::string& path);
+
+// The directory of a block device in sysfs, all links resolved; "" when there is none.
+std::string sysfs_directory(dev_t rdev);
+
+// The value of KEY=value in a block device's uevent file, or of E:KEY=value in udev's record of it.
+std::optional<std::string> uevent_value(const std::string& sysfs, const std::string& key);
+std::optional<std::string> udev_value(dev_t rdev, const std::string& key);
+
+// "/dev/sda1": the node of a block device, "" when there is none that is really this device.
+std::string device_node(dev_t rdev);
+
+// As people write device numbers: "8:1".
+std::string device_number(dev_t dev);
+
+}  // namespace dmremap
