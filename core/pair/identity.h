@@ -4,11 +4,18 @@
 // The canonical text is "key=value\n" lines in ascending order of keys, at most 639 bytes, values
 // without newline. Keys:
 //   size        bytes, decimal (always)
-//   wwn serial partuuid dmuuid mduuid          strong facts of block devices
+//   wwn serial partuuid dmuuid mduuid          strong facts of block devices; wwn and serial of a
+//                                               partition are its disk's
 //   fs inode birth                              of images: host file system's UUID, inode,
 //                                               birth time as seconds.nanoseconds
-//   offset      of images, when not 0: a loop device is its backing file plus offset, so that
-//               an image and a loop device over it are the same
+//   offset      when not 0: of a loop device into its backing file, so that an image and a loop
+//               device over it are the same; of a partition into its disk, since partitions share
+//               their disk's serial
+//
+// Inode and birth time agreeing is a strong fact also where the host file system's UUID is not
+// known on both sides (old kernels tell it to root only): no other file was born under the same
+// number in the same nanosecond, and a copy of the whole file system copies its UUID, too. Inode
+// numbers of FAT, exFAT and FUSE are made up at every mount and left out.
 // The digest is SHA-256 over the text without any terminator.
 #pragma once
 
@@ -32,10 +39,11 @@ struct Identity {
 Identity identify(int fd, std::uint64_t size);
 
 enum class Match {
-    same,          // digests equal, or all shared facts equal with one strong fact among them
+    same,          // all shared facts equal, with one strong fact among them
     only_serials,  // the size and nothing stronger contradicts: differs in wwn or serial alone
     different,     // anything else
-    unproven,      // sizes equal, but no strong fact is shared
+    unproven,      // nothing contradicts, but no strong fact is shared (equal digests over the size
+                   // alone say nothing: only the witness can)
 };
 
 struct Comparison {
