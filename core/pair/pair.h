@@ -3,7 +3,7 @@
 //
 // What is checked here needs only the devices: sizes, block sizes, read-only, same or overlapping
 // devices, loop devices over the same file, mounted. What needs the superblock (UUID, identity,
-// witness, in-use mark) is checked by Disk::open().
+// witness, in-use mark) is checked by Disk::open(), what else is on the spare by format.
 #pragma once
 
 #include <memory>
@@ -13,6 +13,8 @@
 
 namespace dmremap {
 
+class ThreadPool;
+
 struct DevicePair {
     std::unique_ptr<Device> main;
     std::unique_ptr<Device> spare;
@@ -21,10 +23,14 @@ struct DevicePair {
 struct PairOptions {
     bool main_read_only = false;  // open main for reading only (format does)
     bool spare_read_only = false;
-    unsigned lock_wait_seconds = 5;  // how long to wait for a closing owner
+    bool allocate_spare =
+        false;  // an image: reserve its whole size in its file system (format does)
+    unsigned lock_wait_seconds = 5;    // how long to wait for a closing owner
+    std::shared_ptr<ThreadPool> pool;  // runs the devices' calls; null: the submitting thread does
 };
 
-// Opens both and checks them against each other. Throws Refusal.
+// Opens both and checks them against each other. A pair that is wholly read-only shares its images
+// with other readers; otherwise each device is ours alone. Throws Refusal.
 DevicePair open_pair(const std::string& main_path, const std::string& spare_path,
                      const PairOptions& options);
 
