@@ -73,7 +73,8 @@ bool Breaker::allows(Op op, std::uint64_t offset) {
 
 void Breaker::device_gone(int error) {
     if (!board_.active("device_gone")) {
-        board_.report(EventKind::device_gone, 0, 0, main_.info().name + ": " + std::strerror(error));
+        board_.report(EventKind::device_gone, 0, 0,
+                      main_.info().name + ": " + std::strerror(error));
     }
     board_.raise(State::failed, "device_gone",
                  main_.info().name + " does not answer: " + std::strerror(error));

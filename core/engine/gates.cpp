@@ -15,9 +15,7 @@ bool Gates::park(unsigned gate, Piece& piece) {
     return true;
 }
 
-void Gates::close(unsigned gate) {
-    gates_[gate].word.fetch_or(kClosed, std::memory_order_acq_rel);
-}
+void Gates::close(unsigned gate) { gates_[gate].word.fetch_or(kClosed, std::memory_order_acq_rel); }
 
 Piece* Gates::open(unsigned gate) {
     Gate& g = gates_[gate];

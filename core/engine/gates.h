@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The gates: what keeps a change of the mapping and the I/O it concerns apart.
 //
-// Every I/O to a region enters the region's gate before it looks at filter and mapping, and leaves it
-// when it is done. Whoever changes a mapping, or reads and writes a block that must not change in
-// between, closes the gate, waits until those inside have left, works, and opens it again.
+// Every I/O to a region enters the region's gate before it looks at filter and mapping, and leaves
+// it when it is done. Whoever changes a mapping, or reads and writes a block that must not change
+// in between, closes the gate, waits until those inside have left, works, and opens it again.
 //
 // Why that is enough: what an I/O learnt from filter and mapping stays true while it is inside, and
-// whoever works behind a closed gate is alone with the region and looks everything up himself. So no
-// salvage can overtake a write, and no write can slip onto main behind a fresh remap.
+// whoever works behind a closed gate is alone with the region and looks everything up himself. So
+// no salvage can overtake a write, and no write can slip onto main behind a fresh remap.
 //
-// Why nobody waits for ever: an I/O enters by trying; if the gate is closed it is parked and started
-// again by open(), holding nothing meanwhile. Inside a gate nobody waits but for his own device I/O.
-// The closer is told of the last one's leaving, so that it can wait for many gates at once and work
-// behind the first that is free.
+// Why nobody waits for ever: an I/O enters by trying; if the gate is closed it is parked and
+// started again by open(), holding nothing meanwhile. Inside a gate nobody waits but for his own
+// device I/O. The closer is told of the last one's leaving, so that it can wait for many gates at
+// once and work behind the first that is free.
 //
-// A gate is one word, the number of those inside plus kClosed; regions share a fixed array of them by
-// hash. Each gate also guards the remaps of its regions: see remap_map.h.
+// A gate is one word, the number of those inside plus kClosed; regions share a fixed array of them
+// by hash. Each gate also guards the remaps of its regions: see remap_map.h.
 #pragma once
 
 #include <array>

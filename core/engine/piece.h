@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The part of a request that lies in one region, and all it needs on its way: the engine's own state
-// inside a Request, so that the healthy path allocates nothing.
+// The part of a request that lies in one region, and all it needs on its way: the engine's own
+// state inside a Request, so that the healthy path allocates nothing.
 #pragma once
 
 #include <atomic>
@@ -30,7 +30,7 @@ struct Piece {
     Io io;                         // the single run of a piece that no remap cuts
     std::unique_ptr<RunSet> runs;  // otherwise
     std::atomic<unsigned> outstanding{0};
-    std::atomic<int> error{0};         // the first error of a run
+    std::atomic<int> error{0};          // the first error of a run
     std::atomic<unsigned> handover{0};  // between submitter and completer, see disk_impl.cpp
     Piece* next = nullptr;              // in a gate's parking place or the healer's queue
     std::uint64_t started_ns = 0;

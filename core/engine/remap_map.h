@@ -2,9 +2,9 @@
 // The mapping in memory: filter and remaps.
 //
 // The filter has one bit a region: clear means that the region holds no remap, and the I/O goes
-// straight to main. Behind it each gate owns the remaps of its regions, sorted by block, 16 bytes each.
-// The gate is the lock: who is inside may read its remaps, who has closed it (and seen it empty) may
-// change them. So a lookup takes no lock and a change disturbs only its own gate.
+// straight to main. Behind it each gate owns the remaps of its regions, sorted by block, 16 bytes
+// each. The gate is the lock: who is inside may read its remaps, who has closed it (and seen it
+// empty) may change them. So a lookup takes no lock and a change disturbs only its own gate.
 #pragma once
 
 #include <atomic>
@@ -40,8 +40,8 @@ public:
         return (filter_[region / 64].load(std::memory_order_relaxed) >> (region % 64) & 1) != 0;
     }
 
-    // The first remap of a block >= block within its gate's remaps, or null; valid while inside. Step
-    // on with next(). Blocks of other regions of the same gate may follow: compare.
+    // The first remap of a block >= block within its gate's remaps, or null; valid while inside.
+    // Step on with next(). Blocks of other regions of the same gate may follow: compare.
     const Remap* lower_bound(std::uint64_t block) const;
     const Remap* next(const Remap* remap) const;
     const Remap* find(std::uint64_t block) const;

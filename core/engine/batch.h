@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A group of changes of the mapping that share their flushes: relocations, moves from slot to slot,
+// and clearings of lost marks, staged behind closed gates and committed together.
+//
+// Order (DESIGN's three steps): staging writes the slot's data; commit() flushes the spare once,
+// commits the entries (both copies, see entry_table.h), and only then publishes them in the
+// mapping. Who staged a change acknowledges its request after commit(), before its gate opens.
+//
+// What fails before an entry write was issued leaves the block as it was. Afterwards a change only
+// rolls forward: a page that cannot be written sends it to another slot; where that is not possible
+// either, or a flush failed, the block is fenced (EIO) until the disk is reopened, and the disk is
+// read_only.
+//
+// Erasures (old slots that become bad or free) wait for the commit after the one that made their
+// replacement durable: see entry_table.h.
+//
+// One thread (the healer's).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/engine/block_io.h"
+#include "core/engine/context.h"
+
+namespace dmremap {
+
+using BlockData = std::array<std::byte, DMR_BLOCK_SIZE>;
+
+struct OldSlot {
+    std::uint64_t slot;
+    bool bad;  // it failed a write; otherwise its page is retired
+};
+
+class Batch {
+public:
+    Batch(Context& disk, BlockIo& io) : disk_(disk), io_(io) {}
+
+    // Writes `data` to a new slot for `block`. 0: staged. ENOSPC: no slot left; or the errno.
+    int relocate(std::uint64_t block, const BlockData& data, SectorMask lost, SectorMask retry,
+                 std::uint8_t reason, std::optional<OldSlot> old);
+
+    // The block's slot holds new data already; its marks become these. `salvaged`: the sectors came
+    // back from main; otherwise the user wrote them.
+    void change_marks(const Remap& remap, SectorMask lost, SectorMask retry, bool salvaged);
+
+    bool empty() const { return staged_.empty(); }
+    bool has_erasures() const { return !erasures_.empty(); }
+
+    // Commits and publishes everything staged, with the erasures that are due. Afterwards
+    // result(block) says for each staged block whether it is durable (0) or not (errno). Also
+    // called with nothing staged, to get erasures out of the way.
+    void commit();
+    int result(std::uint64_t block) const;
+    void reset() { staged_.clear(); }
+
+private:
+    struct Staged {
+        std::uint64_t block = 0;
+        std::uint64_t slot = 0;
+        SectorMask lost = 0, retry = 0;
+        std::uint8_t reason = 0;
+        std::optional<OldSlot> old;
+        std::unique_ptr<BlockData> data;  // null: marks only, the slot holds the data
+        SectorMask cleared = 0;           // marks that go
+        bool salvaged = false;
+        bool issued = false;  // an entry write was issued to some copy
+        bool settled = false;
+        int result = 0;
+    };
+
+    int write_new_slot(const BlockData& data, std::uint64_t& slot);
+    void try_commit();
+    void send_elsewhere(Staged& staged);
+    void publish(Staged& staged);
+    void fail(Staged& staged, int error);
+
+    Context& disk_;
+    BlockIo& io_;
+    std::vector<Staged> staged_;
+    std::vector<EntryChange> erasures_;
+};
+
+}  // namespace dmremap

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/engine/block_io.h"
+
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+#include "core/engine/error_class.h"
+
+namespace dmremap {
+
+namespace {
+
+constexpr int kResourceTries = 6;  // pauses of 1, 2, 4, 8, 16 ms
+
+}  // namespace
+
+int BlockIo::call(Device& device, Op op, std::uint64_t offset, std::byte* data,
+                  std::uint64_t length) {
+    int error = 0;
+    for (int tried = 0; tried < kResourceTries; tried++) {
+        switch (op) {
+            case Op::read:
+                error = device.read(offset, data, length);
+                break;
+            case Op::write:
+                error = device.write(offset, data, length);
+                break;
+            default:
+                error = device.flush();
+                break;
+        }
+        if (&device == disk_.main.get()) {
+            disk_.counters->main_call(op, error == 0);
+        } else {
+            disk_.counters->spare_call(op, error == 0);
+        }
+        if (classify(error) != ErrorClass::resource || op == Op::flush) {
+            break;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(1 << tried));
+    }
+    if (classify(error) == ErrorClass::gone && &device == disk_.main.get()) {
+        disk_.breaker->device_gone(error);
+    }
+    return error;
+}
+
+int BlockIo::read_main(std::uint64_t offset, std::byte* data, std::uint64_t length) {
+    return call(*disk_.main, Op::read, offset, data, length);
+}
+
+int BlockIo::write_main(std::uint64_t offset, const std::byte* data, std::uint64_t length) {
+    return call(*disk_.main, Op::write, offset, const_cast<std::byte*>(data), length);
+}
+
+int BlockIo::read_spare(std::uint64_t offset, std::byte* data, std::uint64_t length) {
+    return call(*disk_.spare, Op::read, offset, data, length);
+}
+
+int BlockIo::write_spare(std::uint64_t offset, const std::byte* data, std::uint64_t length) {
+    // Raised before the write is acknowledged, so that a later flush knows of it.
+    disk_.spare_writes.fetch_add(1, std::memory_order_acq_rel);
+    return call(*disk_.spare, Op::write, offset, const_cast<std::byte*>(data), length);
+}
+
+int BlockIo::flush_spare() {
+    const int error = call(*disk_.spare, Op::flush, 0, nullptr, 0);
+    if (error != 0) {
+        disk_.note_flush_failure(*disk_.spare, error);
+    }
+    return error;
+}
+
+int BlockIo::salvage(Device& device, std::uint64_t offset, std::byte* data, std::uint64_t length,
+                     SectorMask& bad) {
+    bad = 0;
+    int error = call(device, Op::read, offset, data, length);
+    if (classify(error) != ErrorClass::medium) {
+        return error;
+    }
+    const std::uint64_t grain = disk_.logical_block;
+    for (std::uint64_t at = 0; at < length; at += grain) {
+        for (std::uint32_t tried = 0; tried <= disk_.parameters.read_retries; tried++) {
+            error = call(device, Op::read, offset + at, data + at, grain);
+            if (classify(error) != ErrorClass::medium) {
+                break;
+            }
+        }
+        if (classify(error) == ErrorClass::medium) {
+            std::memset(data + at, 0, grain);
+            bad = static_cast<SectorMask>(bad | sectors_touched(at, at + grain));
+        } else if (error != 0) {
+            return error;
+        }
+    }
+    return 0;
+}
+
+int BlockIo::salvage_main(std::uint64_t offset, std::byte* data, std::uint64_t length,
+                          SectorMask& bad) {
+    return salvage(*disk_.main, offset, data, length, bad);
+}
+
+int BlockIo::salvage_spare(std::uint64_t offset, std::byte* data, std::uint64_t length,
+                           SectorMask& bad) {
+    return salvage(*disk_.spare, offset, data, length, bad);
+}
+
+}  // namespace dmremap

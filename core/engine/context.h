@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the parts of an open disk share. Owned by the disk; lives as long as it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "core/device/device.h"
+#include "core/engine/breaker.h"
+#include "core/engine/counters.h"
+#include "core/engine/gates.h"
+#include "core/engine/remap_map.h"
+#include "core/engine/state_board.h"
+#include "core/meta/entry_table.h"
+#include "core/meta/superblock_store.h"
+#include "core/parameters.h"
+
+namespace dmremap {
+
+// Numbers that only the healer changes and anybody reads.
+struct HealerTotals {
+    std::atomic<std::uint64_t> remaps{0}, moves{0}, sectors_lost{0}, sectors_salvaged{0};
+    std::array<std::atomic<std::uint64_t>, 8> by_reason{};
+};
+
+struct Context {
+    std::unique_ptr<Device> main, spare;
+    std::uint64_t size = 0;           // of main, bytes
+    std::uint32_t logical_block = 0;  // of main: the grain of losing and of aligned I/O
+    bool read_only = false;           // opened so
+    Parameters parameters;
+
+    std::unique_ptr<SuperblockStore> superblocks;  // opener, then the healer's thread
+    std::unique_ptr<EntryTable> table;
+    std::unique_ptr<RemapMap> map;
+    std::unique_ptr<Gates> gates;
+    std::unique_ptr<Counters> counters;
+    std::unique_ptr<StateBoard> board;
+    std::unique_ptr<Breaker> breaker;
+    HealerTotals totals;
+
+    std::atomic<bool> flush_failed{false};       // sticky until reopen (P2)
+    std::atomic<std::uint64_t> spare_writes{0};  // user's data written to slots, ever
+
+    std::uint64_t slot_offset(std::uint64_t slot) const {
+        return dmr_slot_offset(&superblocks->current(), slot);
+    }
+    std::uint64_t block_length(std::uint64_t block) const {
+        return std::min<std::uint64_t>(DMR_BLOCK_SIZE, size - block * DMR_BLOCK_SIZE);
+    }
+    bool writable() const { return !read_only && board->writable(); }
+
+    // A flush of a device failed: from now on every flush fails and nothing is changed any more.
+    void note_flush_failure(const Device& device, int error);
+};
+
+}  // namespace dmremap

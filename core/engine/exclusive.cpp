@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/engine/exclusive.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/engine/error_class.h"
+
+namespace dmremap {
+
+int Exclusive::run(Piece& piece, std::vector<std::uint64_t>& staged) {
+    if (piece.op != Op::read && !disk_.writable()) {
+        return EROFS;
+    }
+    int error = 0;
+    for (std::uint64_t at = piece.offset; at < piece.offset + piece.length;) {
+        Part part{};
+        part.block = at / DMR_BLOCK_SIZE;
+        part.length = disk_.block_length(part.block);
+        part.begin = at % DMR_BLOCK_SIZE;
+        part.end =
+            std::min<std::uint64_t>(part.length, part.begin + piece.offset + piece.length - at);
+        part.data = piece.data == nullptr ? nullptr : piece.data + (at - piece.offset);
+        const int failed = piece.op == Op::read ? read_part(part) : write_part(part, staged);
+        // Every block is tried, so that one bad block does not keep its neighbours unhealed.
+        error = error != 0 ? error : failed;
+        at += part.end - part.begin;
+    }
+    return error;
+}
+
+int Exclusive::read_part(const Part& part) {
+    const Remap* const remap = disk_.map->find(part.block);
+    return remap != nullptr ? read_slot_part(part, *remap) : read_main_part(part);
+}
+
+int Exclusive::read_main_part(const Part& part) {
+    BlockData data;
+    const std::uint64_t start = part.block * DMR_BLOCK_SIZE;
+    const std::uint64_t from = floor_to_grain(part.begin);
+    const std::uint64_t to = ceil_to_grain(part.end);
+    int error = io_.read_main(start + from, data.data() + from, to - from);
+    if (error == 0) {
+        std::memcpy(part.data, data.data() + part.begin, part.end - part.begin);
+        return 0;
+    }
+    if (classify(error) != ErrorClass::medium) {
+        return error;
+    }
+    data.fill(std::byte{0});
+    SectorMask bad = 0;
+    error = io_.salvage_main(start, data.data(), part.length, bad);
+    if (error != 0) {
+        return error;
+    }
+    if (bad != 0 && disk_.writable() && disk_.parameters.remap_on_read_error &&
+        disk_.breaker->allows(Op::read, start)) {
+        // A relocation that cannot be staged changes nothing for this reader.
+        batch_.relocate(part.block, data, bad, bad, DMR_REASON_READ, std::nullopt);
+    }
+    if ((bad & sectors_touched(part.begin, part.end)) != 0) {
+        return EIO;
+    }
+    std::memcpy(part.data, data.data() + part.begin, part.end - part.begin);
+    return 0;
+}
+
+int Exclusive::read_slot_part(const Part& part, const Remap& remap) {
+    const SectorMask wanted = sectors_touched(part.begin, part.end);
+    if (remap.fenced() || (remap.lost & wanted) != 0) {
+        return EIO;
+    }
+    BlockData data;
+    const std::uint64_t from = floor_to_grain(part.begin);
+    const std::uint64_t to = ceil_to_grain(part.end);
+    SectorMask bad = 0;
+    const int error =
+        io_.salvage_spare(disk_.slot_offset(remap.slot) + from, data.data() + from, to - from, bad);
+    if (error != 0) {
+        return error;
+    }
+    if (bad != 0) {
+        // The block keeps its slot: the error may pass (P5).
+        disk_.board->report(EventKind::slot_unreadable, part.block * DMR_SECTORS_PER_BLOCK);
+        return EIO;
+    }
+    std::memcpy(part.data, data.data() + part.begin, part.end - part.begin);
+    return 0;
+}
+
+int Exclusive::write_part(const Part& part, std::vector<std::uint64_t>& staged) {
+    const Remap* const remap = disk_.map->find(part.block);
+    return remap != nullptr ? write_slot_part(part, *remap, staged) : write_main_part(part, staged);
+}
+
+namespace {
+
+void merge(BlockData& content, const std::byte* data, std::uint64_t begin, std::uint64_t end) {
+    if (data != nullptr) {
+        std::memcpy(content.data() + begin, data, end - begin);
+    } else {
+        std::memset(content.data() + begin, 0, end - begin);
+    }
+}
+
+}  // namespace
+
+int Exclusive::write_main_part(const Part& part, std::vector<std::uint64_t>& staged) {
+    BlockData content{};
+    const std::uint64_t start = part.block * DMR_BLOCK_SIZE;
+    const std::uint64_t from = floor_to_grain(part.begin);
+    const std::uint64_t to = ceil_to_grain(part.end);
+    if (from != part.begin || to != part.end) {
+        // The edges' old bytes. Where they cannot be read, half a logical block cannot be written.
+        SectorMask bad = 0;
+        const int error = io_.salvage_main(start + from, content.data() + from, to - from, bad);
+        if (error != 0) {
+            return error;
+        }
+        const SectorMask edges = static_cast<SectorMask>(
+            sectors_touched(from, to) &
+            ~sectors_touched(ceil_to_grain(part.begin), floor_to_grain(part.end)));
+        if ((bad << (from / DMR_SECTOR_SIZE) & edges) != 0) {
+            return EIO;
+        }
+    }
+    merge(content, part.data, part.begin, part.end);
+    int error = io_.write_main(start + from, content.data() + from, to - from);
+    if (classify(error) != ErrorClass::medium) {
+        return error;
+    }
+    bool failed = false;  // again by logical block: perhaps no single one is bad
+    for (std::uint64_t at = from; at < to; at += disk_.logical_block) {
+        error = io_.write_main(start + at, content.data() + at, disk_.logical_block);
+        if (classify(error) == ErrorClass::medium) {
+            failed = true;
+        } else if (error != 0) {
+            return error;
+        }
+    }
+    if (!failed) {
+        return 0;
+    }
+    if (!disk_.breaker->allows(Op::write, start)) {
+        return EIO;
+    }
+    const SectorMask covered = sectors_touched(from, to);
+    SectorMask lost = 0;
+    if (to - from < part.length) {
+        BlockData old{};
+        SectorMask bad = 0;
+        error = io_.salvage_main(start, old.data(), part.length, bad);
+        if (error != 0) {
+            return error;
+        }
+        std::memcpy(old.data() + from, content.data() + from, to - from);
+        content = old;
+        lost = static_cast<SectorMask>(bad & ~covered);
+    }
+    error = batch_.relocate(part.block, content, lost, lost, DMR_REASON_WRITE, std::nullopt);
+    if (error == 0) {
+        staged.push_back(part.block);
+    }
+    return error;
+}
+
+int Exclusive::write_slot_part(const Part& part, const Remap& remap,
+                               std::vector<std::uint64_t>& staged) {
+    const std::uint64_t from = floor_to_grain(part.begin);
+    const std::uint64_t to = ceil_to_grain(part.end);
+    const SectorMask touched = sectors_touched(from, to);
+    const SectorMask whole = sectors_touched(ceil_to_grain(part.begin), floor_to_grain(part.end));
+    if (remap.fenced() || (remap.lost & touched & ~whole) != 0) {
+        return EIO;
+    }
+    BlockData content{};
+    const std::uint64_t slot = disk_.slot_offset(remap.slot);
+    if (from != part.begin || to != part.end) {
+        SectorMask bad = 0;
+        const int error = io_.salvage_spare(slot + from, content.data() + from, to - from, bad);
+        if (error != 0) {
+            return error;
+        }
+        if ((bad << (from / DMR_SECTOR_SIZE) & touched & ~whole) != 0) {
+            return EIO;
+        }
+    }
+    merge(content, part.data, part.begin, part.end);
+    const auto lost = static_cast<SectorMask>(remap.lost & ~whole);
+    int error = io_.write_spare(slot + from, content.data() + from, to - from);
+    if (classify(error) == ErrorClass::medium) {
+        error = io_.write_spare(slot + from, content.data() + from, to - from);
+    }
+    const bool slot_is_bad = classify(error) == ErrorClass::medium;
+    if (error != 0 && !slot_is_bad) {
+        return error;
+    }
+    if (!slot_is_bad && lost == remap.lost) {
+        return 0;  // no mark goes: the data alone is the change
+    }
+    if (slot_is_bad || disk_.table->retired(remap.slot)) {
+        error = move_written(remap, content, from, to, lost, slot_is_bad);
+        if (error != 0) {
+            return error;
+        }
+    } else {
+        batch_.change_marks(remap, lost, static_cast<SectorMask>(remap.retry & lost), false);
+    }
+    staged.push_back(part.block);
+    return 0;
+}
+
+// The slot will not take the write, or its entry not the change: the block goes to a new slot with
+// [begin, end) of `content` and the rest from the old slot. If that rest cannot be read the block
+// keeps its slot, for what cannot be read now may be readable later (P5).
+int Exclusive::move_written(const Remap& remap, BlockData& content, std::uint64_t begin,
+                            std::uint64_t end, SectorMask lost, bool slot_is_bad) {
+    if (end - begin < DMR_BLOCK_SIZE) {
+        BlockData old{};
+        SectorMask bad = 0;
+        const int error =
+            io_.salvage_spare(disk_.slot_offset(remap.slot), old.data(), DMR_BLOCK_SIZE, bad);
+        if (error != 0) {
+            return error;
+        }
+        if ((bad & ~(sectors_touched(begin, end) | lost)) != 0) {
+            disk_.board->report(EventKind::slot_unreadable, remap.block * DMR_SECTORS_PER_BLOCK);
+            return EIO;
+        }
+        std::memcpy(old.data() + begin, content.data() + begin, end - begin);
+        content = old;
+    }
+    return batch_.relocate(remap.block, content, lost, static_cast<SectorMask>(remap.retry & lost),
+                           disk_.table->entry(remap.slot).reason, OldSlot{remap.slot, slot_is_bad});
+}
+
+void Exclusive::retry_lost(std::uint64_t block) {
+    const Remap* const found = disk_.map->find(block);
+    if (found == nullptr || found->fenced() || found->retry == 0 || !disk_.writable()) {
+        return;
+    }
+    const Remap remap = *found;
+    const std::uint64_t slot = disk_.slot_offset(remap.slot);
+    auto lost = static_cast<SectorMask>(remap.lost);
+    const std::uint64_t grain = disk_.logical_block;
+    BlockData content{};
+    bool slot_takes_it = true;
+    for (std::uint64_t at = 0; at < disk_.block_length(block) && slot_takes_it; at += grain) {
+        const SectorMask here = sectors_touched(at, at + grain);
+        SectorMask bad = 0;
+        if ((remap.retry & here) != here ||
+            io_.salvage_main(block * DMR_BLOCK_SIZE + at, content.data() + at, grain, bad) != 0 ||
+            bad != 0) {
+            continue;
+        }
+        slot_takes_it = io_.write_spare(slot + at, content.data() + at, grain) == 0;
+        if (slot_takes_it) {
+            lost = static_cast<SectorMask>(lost & ~here);
+        }
+    }
+    if (lost == remap.lost) {
+        return;
+    }
+    // On a retired page the marks must wait until the healer has moved the block away.
+    if (!disk_.table->retired(remap.slot)) {
+        batch_.change_marks(remap, lost, static_cast<SectorMask>(remap.retry & lost), true);
+    }
+}
+
+bool Exclusive::move_away(std::uint64_t slot) {
+    if (!disk_.table->live(slot) || !disk_.writable()) {
+        return true;
+    }
+    const std::uint64_t block = dmr_le64(disk_.table->entry(slot).main_block);
+    const Remap* const found = disk_.map->find(block);
+    if (found == nullptr || found->slot != slot) {
+        return true;
+    }
+    const Remap remap = *found;
+    BlockData content{};
+    return move_written(remap, content, 0, 0, static_cast<SectorMask>(remap.lost), false) == 0;
+}
+
+}  // namespace dmremap

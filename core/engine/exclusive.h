@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What is done behind a closed gate, alone with a region: requests that failed on their first way
+// or that need more than one call (parts of a logical block, lost sectors), and the healing itself.
+//
+// Nothing here trusts what the failed I/O saw: every block is looked up again, tried again, and
+// only what fails now, alone, leads to a relocation. So a write that came between a failed read and
+// its salvage is what the salvage finds.
+//
+// Changes go into the batch; the caller commits it, asks outcome() and only then completes the
+// request and opens the gate. One thread (the healer's).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/engine/batch.h"
+#include "core/engine/block_io.h"
+#include "core/engine/context.h"
+#include "core/engine/piece.h"
+
+namespace dmremap {
+
+class Exclusive {
+public:
+    Exclusive(Context& disk, BlockIo& io, Batch& batch) : disk_(disk), io_(io), batch_(batch) {}
+
+    // Carries out a piece. 0 or the errno that does not depend on the batch; `staged` receives the
+    // blocks whose commit decides about a write's success.
+    int run(Piece& piece, std::vector<std::uint64_t>& staged);
+
+    // Reads the retry sectors of a block from main again; what comes back is staged.
+    void retry_lost(std::uint64_t block);
+
+    // Moves the block in this slot, on a retired page, to a good page. False: it cannot be read
+    // whole.
+    bool move_away(std::uint64_t slot);
+
+private:
+    // The part of a block that a piece concerns: bytes [begin, end) of the block's `length`.
+    struct Part {
+        std::uint64_t block, length, begin, end;
+        std::byte* data;  // null: zeros
+        std::uint64_t offset() const { return block * DMR_BLOCK_SIZE + begin; }
+    };
+
+    int read_part(const Part& part);
+    int read_main_part(const Part& part);
+    int read_slot_part(const Part& part, const Remap& remap);
+    int write_part(const Part& part, std::vector<std::uint64_t>& staged);
+    int write_main_part(const Part& part, std::vector<std::uint64_t>& staged);
+    int write_slot_part(const Part& part, const Remap& remap, std::vector<std::uint64_t>& staged);
+    int move_written(const Remap& remap, BlockData& content, std::uint64_t begin, std::uint64_t end,
+                     SectorMask lost, bool slot_is_bad);
+
+    std::uint64_t floor_to_grain(std::uint64_t n) const {
+        return n / disk_.logical_block * disk_.logical_block;
+    }
+    std::uint64_t ceil_to_grain(std::uint64_t n) const {
+        return floor_to_grain(n + disk_.logical_block - 1);
+    }
+
+    Context& disk_;
+    BlockIo& io_;
+    Batch& batch_;
+};
+
+}  // namespace dmremap

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/engine/healer.h"
+
+#include <algorithm>
+
+namespace dmremap {
+
+namespace {
+
+constexpr std::size_t kActiveAtOnce = 128;
+constexpr std::size_t kMovesAtOnce = 64;
+
+std::uint64_t first_block(const Piece& piece) { return piece.offset / DMR_BLOCK_SIZE; }
+std::uint64_t last_block(const Piece& piece) {
+    return (piece.offset + piece.length - 1) / DMR_BLOCK_SIZE;
+}
+
+}  // namespace
+
+Healer::Healer(Context& disk, Callbacks callbacks)
+    : disk_(disk),
+      callbacks_(callbacks),
+      io_(disk),
+      batch_(disk, io_),
+      exclusive_(disk, io_, batch_),
+      last_retry_(std::chrono::steady_clock::now()) {}
+
+Healer::~Healer() { stop(); }
+
+void Healer::start() {
+    update_causes();
+    thread_ = std::thread([this] { serve(); });
+}
+
+void Healer::take(Piece& piece) {
+    const std::lock_guard lock(mutex_);
+    piece.next = nullptr;
+    (last_ != nullptr ? last_->next : first_) = &piece;
+    last_ = &piece;
+    changed_.notify_all();
+}
+
+void Healer::wake() {
+    const std::lock_guard lock(mutex_);
+    woken_ = true;
+    changed_.notify_all();
+}
+
+std::uint64_t Healer::salvage() {
+    const std::uint64_t before = disk_.totals.sectors_salvaged;
+    std::unique_lock lock(mutex_);
+    const std::uint64_t mine = ++salvages_asked_;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return salvages_done_ >= mine || stopping_; });
+    return disk_.totals.sectors_salvaged - before;
+}
+
+void Healer::stop() {
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+        changed_.notify_all();
+    }
+    if (thread_.joinable()) {
+        thread_.join();
+    }
+}
+
+std::chrono::steady_clock::time_point Healer::next_retry() const {
+    const std::uint32_t minutes = disk_.parameters.lost_retry_minutes;
+    return minutes == 0 || disk_.read_only ? std::chrono::steady_clock::time_point::max()
+                                           : last_retry_ + std::chrono::minutes(minutes);
+}
+
+void Healer::serve() {
+    for (;;) {
+        collect();
+        add_chores();
+        close_gates();
+        if (round()) {
+            continue;
+        }
+        std::unique_lock lock(mutex_);
+        const bool idle = waiting_.empty() && active_.empty() && first_ == nullptr;
+        if (idle && salvages_done_ != salvages_begun_) {
+            salvages_done_ = salvages_begun_;
+            changed_.notify_all();
+        }
+        if (idle && stopping_) {
+            break;
+        }
+        const auto ready = [&] {
+            return woken_ || first_ != nullptr || (idle && stopping_) ||
+                   salvages_asked_ != salvages_begun_;
+        };
+        if (next_retry() == std::chrono::steady_clock::time_point::max()) {
+            changed_.wait(lock, ready);
+        } else {
+            changed_.wait_until(lock, next_retry(), ready);
+        }
+        woken_ = false;
+    }
+    if (batch_.has_erasures()) {
+        batch_.commit();
+        batch_.reset();
+    }
+}
+
+// Takes over what others have queued.
+void Healer::collect() {
+    Piece* piece = nullptr;
+    {
+        const std::lock_guard lock(mutex_);
+        piece = first_;
+        first_ = last_ = nullptr;
+    }
+    while (piece != nullptr) {
+        Piece* const next = piece->next;
+        Job job;
+        job.piece = piece;
+        job.first = first_block(*piece);
+        job.last = last_block(*piece);
+        job.gate = gate_of(piece->offset);
+        waiting_.push_back(std::move(job));
+        piece = next;
+    }
+}
+
+void Healer::add_chores() {
+    bool retry_all = std::chrono::steady_clock::now() >= next_retry();
+    {
+        const std::lock_guard lock(mutex_);
+        if (salvages_asked_ != salvages_begun_) {
+            salvages_begun_ = salvages_asked_;
+            retry_all = true;
+        }
+    }
+    const auto add = [this](Job::Kind kind, std::uint64_t block, std::uint64_t slot) {
+        Job job;
+        job.kind = kind;
+        job.slot = slot;
+        job.first = job.last = block;
+        job.gate = gate_of(block * DMR_BLOCK_SIZE);
+        waiting_.push_back(std::move(job));
+    };
+    if (retry_all) {
+        last_retry_ = std::chrono::steady_clock::now();
+        disk_.breaker->try_reset();
+        unmovable_.clear();
+        disk_.table->for_each_live([&](std::uint64_t slot, const dmr_entry& entry) {
+            if (entry.retry != 0) {
+                add(Job::Kind::retry, dmr_le64(entry.main_block), slot);
+            }
+        });
+    }
+    if (waiting_.empty() && active_.empty() && disk_.writable()) {
+        for (const std::uint64_t slot :
+             disk_.table->live_on_retired_pages(kMovesAtOnce + unmovable_.size())) {
+            if (std::find(unmovable_.begin(), unmovable_.end(), slot) == unmovable_.end()) {
+                add(Job::Kind::move, dmr_le64(disk_.table->entry(slot).main_block), slot);
+            }
+        }
+    }
+}
+
+bool Healer::meets_active(const Job& job) const {
+    return std::any_of(active_.begin(), active_.end(), [&](const Job& other) {
+        return job.first <= other.last && other.first <= job.last;
+    });
+}
+
+void Healer::close_gates() {
+    for (auto job = waiting_.begin(); job != waiting_.end() && active_.size() < kActiveAtOnce;) {
+        if (meets_active(*job)) {
+            ++job;
+            continue;
+        }
+        if (closed_[job->gate]++ == 0) {
+            disk_.gates->close(job->gate);
+        }
+        active_.push_back(std::move(*job));
+        job = waiting_.erase(job);
+    }
+}
+
+// Works behind every gate that has drained. False when there was none.
+bool Healer::round() {
+    std::vector<Job> done;
+    for (auto job = active_.begin(); job != active_.end();) {
+        if (!disk_.gates->empty(job->gate)) {
+            ++job;
+            continue;
+        }
+        switch (job->kind) {
+            case Job::Kind::piece:
+                job->error = exclusive_.run(*job->piece, job->staged);
+                break;
+            case Job::Kind::retry:
+                exclusive_.retry_lost(job->first);
+                break;
+            case Job::Kind::move:
+                if (!exclusive_.move_away(job->slot)) {
+                    unmovable_.push_back(job->slot);
+                }
+                break;
+        }
+        done.push_back(std::move(*job));
+        job = active_.erase(job);
+    }
+    if (done.empty()) {
+        return false;
+    }
+    if (!batch_.empty()) {
+        batch_.commit();
+    }
+    for (Job& job : done) {
+        for (const std::uint64_t block : job.staged) {
+            job.error = job.error != 0 ? job.error : batch_.result(block);
+        }
+    }
+    batch_.reset();
+    update_causes();
+    finish(done);
+    return true;
+}
+
+void Healer::finish(std::vector<Job>& done) {
+    Piece* parked = nullptr;
+    Piece** tail = &parked;
+    for (const Job& job : done) {
+        const auto at = closed_.find(job.gate);
+        if (--at->second == 0) {
+            closed_.erase(at);
+            *tail = disk_.gates->open(job.gate);
+            while (*tail != nullptr) {
+                tail = &(*tail)->next;
+            }
+        }
+    }
+    if (parked != nullptr) {
+        callbacks_.resume(callbacks_.disk, parked);
+    }
+    for (const Job& job : done) {
+        if (job.piece != nullptr) {
+            callbacks_.finished(callbacks_.disk, *job.piece, job.error);
+        }
+    }
+}
+
+void Healer::update_causes() {
+    const TableCounts counts = disk_.table->counts();
+    const auto set = [this](bool active, const char* name, const std::string& text) {
+        if (active) {
+            disk_.board->raise(State::degraded, name, text);
+        } else {
+            disk_.board->clear(name);
+        }
+    };
+    set(counts.lost_sectors != 0, "lost_sectors",
+        std::to_string(counts.lost_sectors) + " sectors could not be read by anybody, " +
+            std::to_string(counts.retry_sectors) + " of them are tried again");
+    set(counts.retired_pages != 0, "retired_pages",
+        std::to_string(counts.retired_pages) + " metadata pages of the spare are out of use");
+    const std::uint64_t gone = counts.used + counts.bad + counts.unusable;
+    const std::uint64_t free = gone < counts.slots ? counts.slots - gone : 0;
+    const auto percent = static_cast<unsigned>(free * 100 / counts.slots);
+    set(percent < 20, "spare_low",
+        std::to_string(free) + " of " + std::to_string(counts.slots) + " slots are free");
+    for (const unsigned mark : {20u, 10u, 5u}) {
+        if (percent < mark && low_mark_ > mark) {
+            low_mark_ = mark;
+            disk_.board->report(EventKind::spare_low, 0, mark);
+        }
+    }
+}
+
+}  // namespace dmremap

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The healer: the one thread that changes mappings.
+//
+// It takes pieces that failed or that need a closed gate, and its own chores (retry sectors, blocks
+// on retired pages), and works in rounds: close the gates of what waits, work behind those that
+// have drained, commit everything staged as one batch (its flushes are shared), complete the
+// requests, open the gates, and let the parked pieces go on. It never waits for one gate while
+// another could be worked behind; chores give way to requests.
+//
+// Within a round a gate serves several jobs only if their blocks do not meet: what is staged is not
+// in the mapping yet.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "core/engine/batch.h"
+#include "core/engine/block_io.h"
+#include "core/engine/context.h"
+#include "core/engine/exclusive.h"
+#include "core/engine/piece.h"
+
+namespace dmremap {
+
+class Healer {
+public:
+    // What the healer gives back to the disk. Called on its thread, behind no gate.
+    struct Callbacks {
+        void* disk;
+        void (*finished)(void* disk, Piece& piece, int error);
+        void (*resume)(void* disk, Piece* parked);  // linked by `next`
+    };
+
+    Healer(Context& disk, Callbacks callbacks);
+    ~Healer();
+
+    void start();
+
+    // Any thread; the piece has left its gate.
+    void take(Piece& piece);
+
+    // A closed gate has drained. Any thread.
+    void wake();
+
+    // Retries all lost sectors now; returns how many came back. Blocks; any thread but
+    // completions'.
+    std::uint64_t salvage();
+
+    // Finishes what is queued, commits erasures, ends the thread. No piece may come afterwards.
+    void stop();
+
+private:
+    struct Job {
+        enum class Kind : std::uint8_t { piece, retry, move } kind = Kind::piece;
+        Piece* piece = nullptr;
+        std::uint64_t slot = 0;             // of a move
+        std::uint64_t first = 0, last = 0;  // blocks concerned
+        unsigned gate = 0;
+        int error = 0;
+        std::vector<std::uint64_t> staged;  // blocks whose commit decides
+    };
+
+    void serve();
+    void collect();
+    void close_gates();
+    bool round();
+    void finish(std::vector<Job>& done);
+    void add_chores();
+    bool meets_active(const Job& job) const;
+    void update_causes();
+    std::chrono::steady_clock::time_point next_retry() const;
+
+    Context& disk_;
+    Callbacks callbacks_;
+    BlockIo io_;
+    Batch batch_;
+    Exclusive exclusive_;
+    std::thread thread_;
+
+    // The healer's thread only.
+    std::deque<Job> waiting_;               // gates not asked for yet
+    std::vector<Job> active_;               // gates closed
+    std::map<unsigned, unsigned> closed_;   // gate -> jobs active behind it
+    std::vector<std::uint64_t> unmovable_;  // slots on retired pages that cannot be read
+    std::chrono::steady_clock::time_point last_retry_;
+    unsigned low_mark_ = 100;  // percent of free slots last reported
+
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    Piece* first_ = nullptr;
+    Piece* last_ = nullptr;
+    bool woken_ = false;
+    bool stopping_ = false;
+    std::uint64_t salvages_asked_ = 0, salvages_begun_ = 0, salvages_done_ = 0;
+};
+
+}  // namespace dmremap
