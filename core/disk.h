@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "core/device/device.h"
+#include "core/engine/piece.h"
 #include "core/events.h"
 #include "core/state.h"
 #include "core/stats.h"
@@ -50,6 +51,8 @@ struct Request {
     std::byte* data = nullptr;  // read and write; best aligned to 4096
     void (*done)(Request& request, int error) = nullptr;
     void* context = nullptr;  // the caller's
+
+    Piece piece;  // the disk's own, from submission to completion
 };
 
 // One remap, as listed.

@@ -15,7 +15,7 @@ struct Request;
 struct RunSet;  // the runs of a piece that remaps cut in several
 
 struct Piece {
-    Piece() = default;
+    Piece();
     Piece(const Piece&) = delete;
     Piece& operator=(const Piece&) = delete;
     ~Piece();

@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/engine/disk_impl.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "core/meta/opening_checks.h"
+#include "core/meta/uuid.h"
+#include "core/meta/witness.h"
+
+namespace dmremap {
+
+namespace {
+
+constexpr unsigned kPoolThreads = 4;
+
+// Piece::handover: whoever comes second goes on with the request. The submitter comes first when
+// the piece went asynchronous, the completer when it ended before the submitter looked.
+constexpr unsigned kSubmitting = 0, kCompleted = 1, kDetached = 2;
+
+bool changes_data(Op op) { return op == Op::write || op == Op::zero || op == Op::discard; }
+
+}  // namespace
+
+void Context::note_flush_failure(const Device& device, int error) {
+    if (!flush_failed.exchange(true)) {
+        board->report(EventKind::flush_failed, 0, 0,
+                      device.info().name + ": " + std::strerror(error));
+        board->raise(
+            State::read_only, "flush_failed",
+            "a flush of " + device.info().name + " failed (" + std::strerror(error) +
+                "): what was written since the last one may be lost; unmount and mount again");
+    }
+}
+
+DiskImpl::DiskImpl(std::unique_ptr<Context> disk)
+    : disk_(std::move(disk)),
+      opened_as_(disk_->superblocks->current()),
+      opened_ns_(now_ns()),
+      pool_(std::make_unique<ThreadPool>(kPoolThreads)) {
+    healer_ = std::make_unique<Healer>(
+        *disk_, Healer::Callbacks{this,
+                                  [](void* self, Piece& piece, int error) {
+                                      static_cast<DiskImpl*>(self)->piece_done(piece, error);
+                                  },
+                                  [](void* self, Piece* parked) {
+                                      static_cast<DiskImpl*>(self)->resume(parked);
+                                  }});
+    disk_->gates = std::make_unique<Gates>([this] { healer_->wake(); });
+    healer_->start();
+}
+
+DiskImpl::~DiskImpl() {
+    close();
+    healer_.reset();
+    pool_.reset();
+}
+
+void DiskImpl::submit(Request& request) {
+    Piece& piece = request.piece;
+    piece.request = &request;
+    piece.disk = this;
+    piece.op = request.op;
+    piece.offset = request.offset;
+    piece.length = 0;
+    piece.data = request.data;
+    piece.started_ns = now_ns();
+    if (closed_) {
+        request.done(request, ENODEV);
+        return;
+    }
+    if (request.op == Op::flush) {
+        submit_flush(piece);
+        return;
+    }
+    if (request.offset > disk_->size || request.length > disk_->size - request.offset) {
+        finish(piece, EINVAL);
+        return;
+    }
+    advance(piece);
+}
+
+// Works off the request's pieces until one goes asynchronous or the request ends.
+void DiskImpl::advance(Piece& piece) {
+    const Request& request = *piece.request;
+    const std::uint64_t end = request.offset + request.length;
+    for (;;) {
+        piece.offset += piece.length;
+        if (piece.offset == end) {
+            finish(piece, 0);
+            return;
+        }
+        const std::uint64_t region_end = (piece.offset | (kRegionSize - 1)) + 1;
+        piece.length = std::min(end, region_end) - piece.offset;
+        piece.data =
+            request.data == nullptr ? nullptr : request.data + (piece.offset - request.offset);
+        int error = 0;
+        if (start(piece, error) == Step::pending) {
+            return;
+        }
+        if (error != 0) {
+            finish(piece, error);
+            return;
+        }
+    }
+}
+
+DiskImpl::Step DiskImpl::start(Piece& piece, int& error) {
+    error = 0;
+    if (changes_data(piece.op) && !disk_->writable()) {
+        error = EROFS;
+        return Step::done;
+    }
+    const unsigned gate = gate_of(piece.offset);
+    while (!disk_->gates->enter(gate)) {
+        if (disk_->gates->park(gate, piece)) {
+            return Step::pending;
+        }
+    }
+    return launch(piece, error);
+}
+
+// Inside the gate.
+DiskImpl::Step DiskImpl::launch(Piece& piece, int& error) {
+    const unsigned gate = gate_of(piece.offset);
+    const std::uint64_t grain = disk_->logical_block - 1;
+    if (((piece.offset | piece.length) & grain) != 0) {
+        disk_->gates->leave(gate);
+        if (piece.op == Op::discard) {
+            return Step::done;  // a hint about parts of blocks says nothing
+        }
+        return hand_to_healer(piece);
+    }
+    Cut cut = Cut::all_main;
+    if (disk_->map->may_hold_remaps(piece.offset)) {
+        cut = cut_into_runs(*disk_, piece);
+    }
+    switch (cut) {
+        case Cut::lost:
+            disk_->gates->leave(gate);
+            error = EIO;
+            return Step::done;
+        case Cut::exclusive:
+            disk_->gates->leave(gate);
+            return hand_to_healer(piece);
+        case Cut::all_main:
+        case Cut::runs:
+            break;
+    }
+
+    piece.error.store(0, std::memory_order_relaxed);
+    piece.handover.store(kSubmitting, std::memory_order_relaxed);
+    if (cut == Cut::all_main) {
+        piece.outstanding.store(1, std::memory_order_relaxed);
+        Io& io = piece.io;
+        io.op = piece.op;
+        io.offset = piece.offset;
+        io.length = piece.length;
+        io.data = piece.data;
+        io.context = &piece;
+        io.done = [](Io& done) {
+            Piece& owner = *static_cast<Piece*>(done.context);
+            static_cast<DiskImpl*>(owner.disk)->run_done(owner, done.op, false, done.error);
+        };
+        disk_->main->submit(io);
+    } else {
+        // One more than there are runs: the submitter holds the last, so that the set outlives the
+        // loop.
+        std::vector<Run>& runs = piece.runs->runs;
+        piece.outstanding.store(static_cast<unsigned>(runs.size()) + 1, std::memory_order_relaxed);
+        for (Run& run : runs) {
+            run.piece = &piece;
+            run.io.context = &run;
+            run.io.done = [](Io& done) {
+                const Run& owner = *static_cast<Run*>(done.context);
+                static_cast<DiskImpl*>(owner.piece->disk)
+                    ->run_done(*owner.piece, done.op, owner.on_spare, done.error);
+            };
+            (run.on_spare ? *disk_->spare : *disk_->main).submit(run.io);
+        }
+        settle(piece);
+    }
+    if (piece.handover.exchange(kDetached, std::memory_order_acq_rel) != kCompleted) {
+        return Step::pending;
+    }
+    return conclude(piece);
+}
+
+DiskImpl::Step DiskImpl::hand_to_healer(Piece& piece) {
+    healer_->take(piece);
+    return Step::pending;
+}
+
+void DiskImpl::run_done(Piece& piece, Op op, bool on_spare, int error) {
+    if (on_spare) {
+        disk_->counters->spare_call(op, error == 0);
+        if (changes_data(op)) {
+            disk_->spare_writes.fetch_add(1, std::memory_order_acq_rel);
+        }
+    } else {
+        disk_->counters->main_call(op, error == 0);
+    }
+    if (error != 0) {
+        int none = 0;
+        piece.error.compare_exchange_strong(none, error, std::memory_order_acq_rel);
+    }
+    settle(piece);
+}
+
+// One run less is outstanding; after the last one the piece leaves its gate, and whoever comes
+// second, submitter or completer, goes on with it.
+void DiskImpl::settle(Piece& piece) {
+    if (piece.outstanding.fetch_sub(1, std::memory_order_acq_rel) != 1) {
+        return;
+    }
+    disk_->gates->leave(gate_of(piece.offset));
+    if (piece.handover.exchange(kCompleted, std::memory_order_acq_rel) == kDetached) {
+        if (conclude(piece) == Step::done) {
+            piece_done(piece, 0);
+        }
+    }
+}
+
+// After the gate was left, so that nobody waits in a gate: what failed goes to the healer.
+DiskImpl::Step DiskImpl::conclude(Piece& piece) {
+    if (piece.error.load(std::memory_order_acquire) == 0 || piece.op == Op::discard) {
+        return Step::done;  // a discard is a hint; that it was not taken is no error
+    }
+    return hand_to_healer(piece);
+}
+
+// A piece ended away from advance(): on a thread of a device, of the pool, or the healer's.
+void DiskImpl::piece_done(Piece& piece, int error) {
+    const Request& request = *piece.request;
+    if (error != 0 || piece.offset + piece.length == request.offset + request.length) {
+        finish(piece, error);
+        return;
+    }
+    pool_->run(
+        [](void* self, void* subject) {
+            static_cast<DiskImpl*>(self)->advance(*static_cast<Piece*>(subject));
+        },
+        this, &piece);
+}
+
+// The gate of these pieces is open again.
+void DiskImpl::resume(Piece* parked) {
+    while (parked != nullptr) {
+        Piece* const next = parked->next;
+        pool_->run(
+            [](void* self, void* subject) {
+                Piece& piece = *static_cast<Piece*>(subject);
+                int error = 0;
+                auto& disk = *static_cast<DiskImpl*>(self);
+                if (disk.start(piece, error) == Step::done) {
+                    disk.piece_done(piece, error);
+                }
+            },
+            this, parked);
+        parked = next;
+    }
+}
+
+void DiskImpl::finish(Piece& piece, int error) {
+    Request& request = *piece.request;
+    disk_->counters->request_done(request.op, request.length, error == 0,
+                                  now_ns() - piece.started_ns);
+    piece.runs.reset();
+    request.done(request, error);
+}
+
+// Main first, then the spare when it holds user's data that no flush has covered yet. The number of
+// such writes is read before the spare is flushed: all of them were acknowledged before.
+void DiskImpl::submit_flush(Piece& piece) {
+    if (disk_->read_only) {
+        finish(piece, 0);
+        return;
+    }
+    if (disk_->flush_failed) {
+        finish(piece, EIO);
+        return;
+    }
+    piece.io = Io{};
+    piece.io.op = Op::flush;
+    piece.io.context = &piece;
+    piece.io.done = [](Io& io) {
+        Piece& owner = *static_cast<Piece*>(io.context);
+        static_cast<DiskImpl*>(owner.disk)->main_flushed(owner);
+    };
+    disk_->main->submit(piece.io);
+}
+
+void DiskImpl::main_flushed(Piece& piece) {
+    disk_->counters->main_call(Op::flush, piece.io.error == 0);
+    if (piece.io.error != 0) {
+        disk_->note_flush_failure(*disk_->main, piece.io.error);
+        finish(piece, EIO);
+        return;
+    }
+    piece.offset = disk_->spare_writes.load(std::memory_order_acquire);
+    if (spare_flushed_.load(std::memory_order_acquire) >= piece.offset) {
+        finish(piece, disk_->flush_failed ? EIO : 0);
+        return;
+    }
+    piece.io.done = [](Io& io) {
+        Piece& owner = *static_cast<Piece*>(io.context);
+        static_cast<DiskImpl*>(owner.disk)->spare_flushed(owner);
+    };
+    disk_->spare->submit(piece.io);
+}
+
+void DiskImpl::spare_flushed(Piece& piece) {
+    disk_->counters->spare_call(Op::flush, piece.io.error == 0);
+    if (piece.io.error != 0) {
+        disk_->note_flush_failure(*disk_->spare, piece.io.error);
+        finish(piece, EIO);
+        return;
+    }
+    std::uint64_t seen = spare_flushed_.load(std::memory_order_relaxed);
+    while (seen < piece.offset &&
+           !spare_flushed_.compare_exchange_weak(seen, piece.offset, std::memory_order_acq_rel)) {
+    }
+    finish(piece, disk_->flush_failed ? EIO : 0);
+}
+
+std::uint64_t DiskImpl::salvage() { return disk_->read_only ? 0 : healer_->salvage(); }
+
+DiskStatus DiskImpl::status() const {
+    DiskStatus status;
+    const dmr_superblock& sb = opened_as_;
+    status.main = disk_->main->info().name;
+    status.spare = disk_->spare->info().name;
+    status.uuid = uuid_text(sb.uuid);
+    status.label = field_text(sb.label, sizeof(sb.label));
+    status.size = disk_->size;
+    status.read_only = disk_->read_only;
+    status.state = disk_->board->state();
+    status.causes = disk_->board->causes();
+    status.totals = disk_->counters->totals();
+    status.totals.remaps = disk_->totals.remaps;
+    status.totals.moves = disk_->totals.moves;
+    status.totals.sectors_lost = disk_->totals.sectors_lost;
+    status.totals.sectors_salvaged = disk_->totals.sectors_salvaged;
+    for (std::size_t i = 0; i < status.totals.remaps_by_reason.size(); i++) {
+        status.totals.remaps_by_reason[i] = disk_->totals.by_reason[i];
+    }
+    status.totals.commits = disk_->table->commits();
+    const TableCounts counts = disk_->table->counts();
+    status.active_mappings = status.slots_used = counts.used;
+    status.lost_sectors = counts.lost_sectors;
+    status.retry_sectors = counts.retry_sectors;
+    status.slots = counts.slots;
+    status.slots_bad = counts.bad + counts.unusable;
+    status.retired_pages = counts.retired_pages;
+    status.uptime_ns = now_ns() - opened_ns_;
+    return status;
+}
+
+void DiskImpl::list_remaps(const std::function<void(const RemapInfo&)>& each) const {
+    // Slot and block orders differ; 16 bytes a remap are sorted, the rest is looked up as it is
+    // given.
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> order;
+    disk_->table->for_each_live([&](std::uint64_t slot, const dmr_entry& entry) {
+        order.emplace_back(dmr_le64(entry.main_block), slot);
+    });
+    std::sort(order.begin(), order.end());
+    for (const auto& [block, slot] : order) {
+        const dmr_entry entry = disk_->table->entry(slot);
+        if (entry.state != DMR_REMAPPED || dmr_le64(entry.main_block) != block) {
+            continue;  // moved meanwhile
+        }
+        each(RemapInfo{block * DMR_SECTORS_PER_BLOCK, slot,
+                       dmr_slot_offset(&opened_as_, slot) / DMR_SECTOR_SIZE, dmr_le64(entry.time),
+                       entry.lost, entry.retry, entry.reason});
+    }
+}
+
+int DiskImpl::close() {
+    if (closed_.exchange(true)) {
+        return close_result_;
+    }
+    healer_->stop();
+    if (!disk_->read_only) {
+        close_result_ = mark_clean();
+    }
+    disk_->board->report(EventKind::closed, 0, 0, close_result_ == 0 ? "clean" : "not clean");
+    return close_result_;
+}
+
+// The clean mark says that the table on the spare is the mapping and that main is as the witness
+// saw it; so it comes after everything else is durable, and never after a failure. Without it the
+// next opener recovers as from a crash, and loses only the witness.
+int DiskImpl::mark_clean() {
+    const auto flush = [this](Device& device) {
+        const int error = disk_->flush_failed ? EIO : device.flush();
+        if (error != 0) {
+            disk_->note_flush_failure(device, error);
+        }
+        return error;
+    };
+    const int main_error = flush(*disk_->main);
+    const int spare_error = flush(*disk_->spare);
+    if (main_error != 0 || spare_error != 0) {
+        return main_error != 0 ? main_error : spare_error;
+    }
+    if (disk_->table->broken() || disk_->board->active("commit_failed")) {
+        return EIO;
+    }
+    dmr_superblock sb = disk_->superblocks->current();
+    take_witness(
+        *disk_->main, [this](std::uint64_t block) { return disk_->map->find(block) != nullptr; },
+        sb);
+    clear_in_use(sb);
+    sb.live_remaps = dmr_to_le64(disk_->table->counts().used);
+    sb.flags = dmr_to_le32(dmr_le32(sb.flags) | DMR_CLEAN);
+    return disk_->superblocks->write(sb);
+}
+
+}  // namespace dmremap

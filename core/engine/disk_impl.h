@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The way of a request: cut into pieces of one region each, through the gate, past the filter, to
+// the devices; what fails goes to the healer.
+//
+// A request's pieces go one after the other, a piece's runs side by side. Submitting never waits: a
+// piece whose gate is closed is parked, one that needs healing is queued, and the request goes on
+// where its piece ends, on the thread that completed it. Nothing is allocated on a healthy region.
+#pragma once
+
+#include <memory>
+
+#include "core/device/thread_pool.h"
+#include "core/disk.h"
+#include "core/engine/context.h"
+#include "core/engine/healer.h"
+#include "core/engine/runs.h"
+
+namespace dmremap {
+
+class DiskImpl final : public Disk {
+public:
+    // `disk` is complete but for gates; before this, nothing may have been submitted.
+    explicit DiskImpl(std::unique_ptr<Context> disk);
+    ~DiskImpl() override;
+
+    std::uint64_t size() const override { return disk_->size; }
+    std::uint32_t logical_block() const override { return disk_->logical_block; }
+    bool read_only() const override { return disk_->read_only; }
+    void submit(Request& request) override;
+    std::uint64_t salvage() override;
+    DiskStatus status() const override;
+    void list_remaps(const std::function<void(const RemapInfo&)>& each) const override;
+    int close() override;
+
+private:
+    enum class Step : std::uint8_t { done, pending };
+
+    void advance(Piece& piece);
+    Step start(Piece& piece, int& error);
+    Step launch(Piece& piece, int& error);
+    Step hand_to_healer(Piece& piece);
+    Step conclude(Piece& piece);
+    void submit_flush(Piece& piece);
+    void main_flushed(Piece& piece);
+    void spare_flushed(Piece& piece);
+    void run_done(Piece& piece, Op op, bool on_spare, int error);
+    void settle(Piece& piece);
+    void piece_done(Piece& piece, int error);
+    void resume(Piece* parked);
+    void finish(Piece& piece, int error);
+    int mark_clean();
+
+    std::unique_ptr<Context> disk_;
+    const dmr_superblock opened_as_;               // its geometry and UUID never change
+    std::atomic<std::uint64_t> spare_flushed_{0};  // spare_writes covered by a finished flush
+    std::atomic<bool> closed_{false};
+    int close_result_ = 0;
+    const std::uint64_t opened_ns_;
+    std::unique_ptr<ThreadPool> pool_;  // continues requests whose piece another thread completed
+    std::unique_ptr<Healer> healer_;
+};
+
+}  // namespace dmremap

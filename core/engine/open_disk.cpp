@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Opening a pair. Order:
+//   1. look at everything and refuse what is wrong; nothing has been written so far
+//   2. write the superblock: in use, not clean, a new entry epoch; its copies are thereby repaired
+//   3. repair the entry table (entry_table.h)
+// A crash after any write leaves a spare that opens the same way again: 2 only raises the epoch and
+// the sequence, 3 is idempotent. Read-only, 2 and 3 are left out.
+#include <cstring>
+
+#include "core/disk.h"
+#include "core/engine/disk_impl.h"
+#include "core/meta/examine.h"
+#include "core/meta/opening_checks.h"
+#include "core/meta/table_load.h"
+#include "core/refusal.h"
+
+namespace dmremap {
+
+namespace {
+
+void require_table(const LoadedTable& table, const dmr_superblock& sb, const Device& spare,
+                   bool rescue, StateBoard& board) {
+    std::vector<std::string> damage = table_damage(table.report);
+    if ((dmr_le32(sb.flags) & DMR_CLEAN) != 0 && damage.empty() &&
+        dmr_le64(sb.live_remaps) != table.report.remapped) {
+        damage.push_back("closed clean with " + std::to_string(dmr_le64(sb.live_remaps)) +
+                         " remaps, but the table holds " + std::to_string(table.report.remapped));
+    }
+    if (damage.empty()) {
+        return;
+    }
+    std::string text = damage.front();
+    for (std::size_t i = 1; i < damage.size(); i++) {
+        text += "; " + damage[i];
+    }
+    if (!rescue) {
+        throw Refusal(RefusalKind::refused,
+                      spare.info().name + ": " + text +
+                          "; to copy off what can be had, knowing that some of it may be old: "
+                          "-o ro,rescue");
+    }
+    board.raise(State::degraded, "rescue", text + "; some of what is read here may be old data");
+}
+
+// Main's content under the remaps is no longer known to be what was there when they were made: what
+// is lost stays lost, and is not read from main again.
+std::vector<EntryChange> forget_retries(const EntryTable& table) {
+    std::vector<EntryChange> changes;
+    table.for_each_live([&](std::uint64_t slot, const dmr_entry& entry) {
+        if (entry.retry != 0 && !table.retired(slot)) {
+            changes.push_back(EntryChange{.slot = slot,
+                                          .state = DMR_REMAPPED,
+                                          .main_block = dmr_le64(entry.main_block),
+                                          .lost = entry.lost,
+                                          .retry = 0,
+                                          .reason = entry.reason});
+        }
+    });
+    return changes;
+}
+
+void fill_map(Context& disk) {
+    disk.table->for_each_live([&](std::uint64_t slot, const dmr_entry& entry) {
+        Remap remap;
+        remap.block = dmr_le64(entry.main_block);
+        remap.slot = slot & Remap::kFenced;
+        remap.lost = entry.lost;
+        remap.retry = entry.retry;
+        disk.map->put(remap);
+    });
+}
+
+[[noreturn]] void refuse_write_failure(const Device& spare, const char* what, int error) {
+    throw Refusal(RefusalKind::system, spare.info().name + ": " + what + " cannot be written (" +
+                                           std::strerror(error) + "); open it with -o ro");
+}
+
+}  // namespace
+
+std::unique_ptr<Disk> Disk::open(std::unique_ptr<Device> main, std::unique_ptr<Device> spare,
+                                 const OpenOptions& options) {
+    auto disk = std::make_unique<Context>();
+    disk->main = std::move(main);
+    disk->spare = std::move(spare);
+    disk->read_only = options.read_only;
+    disk->size = disk->main->info().size;
+    disk->logical_block = disk->main->info().logical_block;
+    disk->board = std::make_unique<StateBoard>(options.on_event);
+    disk->counters = std::make_unique<Counters>();
+    disk->map = std::make_unique<RemapMap>(disk->size);
+    Device& spare_device = *disk->spare;
+    if (options.rescue && !options.read_only) {
+        throw Refusal(RefusalKind::usage, "rescue needs ro: -o ro,rescue");
+    }
+
+    const SuperblockScan scan = scan_superblocks(spare_device);
+    dmr_superblock sb = require_superblock(scan, spare_device, disk->main.get());
+    require_geometry(sb, *disk->main, spare_device, !options.read_only);
+    require_identity(sb, *disk->main, spare_device, options.accept_changed_main);
+    const bool crashed = require_not_in_use(sb, spare_device, options.take_over);
+    LoadedTable loaded = load_table(spare_device, sb);
+    require_table(loaded, sb, spare_device, options.rescue, *disk->board);
+    disk->parameters = load_parameters(sb);
+    disk->superblocks = std::make_unique<SuperblockStore>(spare_device, scan);
+
+    std::string how = crashed ? "recovered" : "clean";
+    if (options.read_only) {
+        how = "read-only";
+        disk->board->raise(State::read_only, "opened_read_only", "opened with ro");
+        disk->table =
+            std::make_unique<EntryTable>(spare_device, *disk->superblocks, std::move(loaded));
+    } else {
+        set_in_use(sb, options.holder);
+        sb.entry_epoch = dmr_to_le64(dmr_le64(sb.entry_epoch) + 1);
+        if (const int error = disk->superblocks->write(sb, kSequenceSkip); error != 0) {
+            refuse_write_failure(spare_device, "the superblock", error);
+        }
+        disk->table =
+            std::make_unique<EntryTable>(spare_device, *disk->superblocks, std::move(loaded));
+        std::uint64_t pages = 0, claims = 0;
+        if (const int error = disk->table->repair(pages, claims); error != 0) {
+            refuse_write_failure(spare_device, "the entry table", error);
+        }
+        if (pages + claims != 0) {
+            disk->board->report(EventKind::recovered, 0, pages,
+                                std::to_string(pages) + " pages restored to two copies, " +
+                                    std::to_string(claims) + " superseded claims erased");
+        }
+        if (options.accept_changed_main) {
+            disk->table->commit(forget_retries(*disk->table));
+        }
+    }
+    fill_map(*disk);
+    disk->breaker = std::make_unique<Breaker>(*disk->main, *disk->counters, *disk->board,
+                                              disk->parameters.breaker_regions);
+    if (!options.read_only) {
+        disk->breaker->learn(*disk->map);
+    }
+    disk->board->report(EventKind::opened, 0, 0, how);
+    return std::make_unique<DiskImpl>(std::move(disk));
+}
+
+}  // namespace dmremap

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/events.h"
+
+namespace dmremap {
+
+const char* event_kind_name(EventKind kind) {
+    switch (kind) {
+        case EventKind::opened:
+            return "opened";
+        case EventKind::recovered:
+            return "recovered";
+        case EventKind::remapped:
+            return "remapped";
+        case EventKind::lost:
+            return "lost";
+        case EventKind::salvaged:
+            return "salvaged";
+        case EventKind::rewritten:
+            return "rewritten";
+        case EventKind::moved:
+            return "moved";
+        case EventKind::bad_slot:
+            return "bad_slot";
+        case EventKind::page_retired:
+            return "page_retired";
+        case EventKind::slot_unreadable:
+            return "slot_unreadable";
+        case EventKind::spare_low:
+            return "spare_low";
+        case EventKind::spare_full:
+            return "spare_full";
+        case EventKind::spare_fs_full:
+            return "spare_fs_full";
+        case EventKind::breaker_tripped:
+            return "breaker_tripped";
+        case EventKind::breaker_reset:
+            return "breaker_reset";
+        case EventKind::flush_failed:
+            return "flush_failed";
+        case EventKind::commit_failed:
+            return "commit_failed";
+        case EventKind::device_gone:
+            return "device_gone";
+        case EventKind::state_changed:
+            return "state_changed";
+        case EventKind::closed:
+            return "closed";
+    }
+    return "?";
+}
+
+}  // namespace dmremap
