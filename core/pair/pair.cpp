@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The order matters: what can be seen without opening comes first, since opening one device twice
-// would only say that it is busy, and since those sentences are the better ones. Nothing is written
-// before all checks are through.
+// would only say that it is busy, and since those sentences are the better ones. No content
+// of either device is changed here.
 #include "core/pair/pair.h"
 
 #include "core/device/device_facts.h"
