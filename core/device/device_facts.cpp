@@ -17,9 +17,6 @@ namespace dmremap {
 
 namespace {
 
-// Block devices stand on one another by loop devices; deeper nesting is not looked into.
-constexpr unsigned kDepth = 8;
-
 std::string through_proc(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
 
 void find_disk(DeviceFacts& facts) {
@@ -34,7 +31,11 @@ void find_disk(DeviceFacts& facts) {
         facts.disk = makedev(major_number, minor_number);
 }
 
-DeviceFacts block_facts(dev_t rdev, unsigned depth) {
+}  // namespace
+
+// Loop devices may stand on block devices, other loop devices among them; the kernel allows no
+// circles.
+DeviceFacts facts_of_block(dev_t rdev) {
     DeviceFacts facts;
     facts.kind = DeviceKind::block;
     facts.rdev = rdev;
@@ -53,8 +54,8 @@ DeviceFacts block_facts(dev_t rdev, unsigned depth) {
                                  .inode = facts.backing->inode,
                                  .begin = begin,
                                  .end = begin + facts.size});
-    } else if (depth > 0) {
-        for (Extent extent : block_facts(facts.backing->rdev, depth - 1).extents) {
+    } else {
+        for (Extent extent : facts_of_block(facts.backing->rdev).extents) {
             extent.begin += begin;
             extent.end = std::min(extent.end, extent.begin + facts.size);
             facts.extents.push_back(extent);
@@ -62,10 +63,6 @@ DeviceFacts block_facts(dev_t rdev, unsigned depth) {
     }
     return facts;
 }
-
-}  // namespace
-
-DeviceFacts facts_of_block(dev_t rdev) { return block_facts(rdev, kDepth); }
 
 DeviceFacts facts_of(int fd, const std::string& name) {
     struct stat st;

@@ -190,6 +190,24 @@ void add_backing_facts(const LoopBacking& backing, IdentityFacts& facts) {
         add_image_facts(fd.get(), facts);
 }
 
+// Down to what carries the bytes, and how far into that they begin. What is nearer to the device is
+// said last, and so overrides.
+std::uint64_t add_layers(const DeviceFacts& device, IdentityFacts& facts) {
+    std::uint64_t offset = device.start;
+    if (device.backing && device.backing->known) {
+        offset += device.backing->offset;
+        if (device.backing->rdev == 0)
+            add_backing_facts(*device.backing, facts);
+        else
+            offset += add_layers(facts_of_block(device.backing->rdev), facts);
+    } else {
+        add_hardware_facts(device, facts);
+    }
+    if (device.partition())
+        if (const Fact uuid = partition_uuid(device)) facts["partuuid"] = *uuid;
+    return offset;
+}
+
 }  // namespace
 
 void add_image_facts(int fd, IdentityFacts& facts) {
@@ -209,21 +227,7 @@ void add_image_facts(int fd, IdentityFacts& facts) {
 }
 
 void add_block_facts(const DeviceFacts& device, IdentityFacts& facts) {
-    std::uint64_t offset = device.start;
-    if (device.partition())
-        if (const Fact uuid = partition_uuid(device)) facts["partuuid"] = *uuid;
-    if (device.backing && device.backing->known) {
-        offset += device.backing->offset;
-        if (device.backing->rdev == 0) {
-            add_backing_facts(*device.backing, facts);
-        } else {
-            const DeviceFacts below = facts_of_block(device.backing->rdev);
-            add_hardware_facts(below, facts);
-            offset += below.start;
-        }
-    } else {
-        add_hardware_facts(device, facts);
-    }
+    const std::uint64_t offset = add_layers(device, facts);
     if (offset != 0) facts["offset"] = std::to_string(offset);
 }
 

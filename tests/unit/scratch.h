@@ -15,6 +15,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace dmremap::test {
 
@@ -76,7 +77,18 @@ public:
     ~LoopDevice() { detach(); }
     void detach() {
         if (!ok()) return;
+        for (const unsigned number : partitions_)
+            EXPECT_NO_THROW(run("delpart " + node_ + " " + std::to_string(number)));
         EXPECT_NO_THROW(run("losetup -d " + std::exchange(node_, "")));
+    }
+    // Makes a partition by hand, since not every kernel reads partition tables. Its node, or ""
+    // where /dev does not show it.
+    std::string add_partition(unsigned number, std::uint64_t first_sector, std::uint64_t sectors) {
+        run("addpart " + node_ + " " + std::to_string(number) + " " + std::to_string(first_sector) +
+            " " + std::to_string(sectors));
+        partitions_.push_back(number);
+        const std::string partition = node_ + "p" + std::to_string(number);
+        return std::filesystem::exists(partition) ? partition : "";
     }
     bool ok() const { return !node_.empty(); }
     const std::string& node() const { return node_; }
@@ -85,6 +97,7 @@ public:
 private:
     std::string node_;
     std::string why_ = "not root";
+    std::vector<unsigned> partitions_;
 };
 
 #define DMREMAP_NEED_LOOP(loop) \
