@@ -80,6 +80,8 @@ INSTANTIATE_TEST_SUITE_P(
              "offset=1024\nserial=A\nsize=512\n", Match::different, "offset was 512, is 1024"},
         Case{"no_offset_is_offset_0", "offset=512\nserial=A\nsize=512\n", "serial=A\nsize=512\n",
              Match::different, "offset was 512, is 0"},
+        Case{"offset_0_was_no_offset", "serial=A\nsize=512\n", "offset=512\nserial=A\nsize=512\n",
+             Match::different, "offset was 0, is 512"},
         Case{"image_equal", "birth=1.5\nfs=u\ninode=7\nsize=512\n",
              "birth=1.5\nfs=u\ninode=7\nsize=512\n", Match::same, ""},
         Case{"image_whose_host_is_not_told", "birth=1.5\nfs=u\ninode=7\nsize=512\n",
