@@ -33,6 +33,21 @@ std::string recorded_identity(const std::uint8_t* text, const std::uint8_t* dige
     return std::equal(computed.begin(), computed.end(), digest) ? recorded : "";
 }
 
+// A device that never had a strong fact (a FUSE file, a virtual disk without serial) is told by its
+// size and witness alone; one that had must show one again.
+bool contradicts(const Comparison& comparison, const std::string& recorded) {
+    switch (comparison.match) {
+        case Match::same:
+            return false;
+        case Match::unproven:
+            return std::count(recorded.begin(), recorded.end(), '\n') > 1;  // more than the size
+        case Match::only_serials:
+        case Match::different:
+            break;
+    }
+    return true;
+}
+
 }  // namespace
 
 std::string field_text(const std::uint8_t* field, std::size_t size) {
@@ -117,7 +132,7 @@ void require_spare_identity(dmr_superblock& sb, const Device& spare) {
     const Identity found{spare.info().identity, sha256(spare.info().identity)};
     const std::string recorded = recorded_identity(sb.spare_text, sb.spare_digest);
     const Comparison comparison = compare_identity(recorded, found);
-    if (comparison.match == Match::different || comparison.match == Match::only_serials) {
+    if (contradicts(comparison, recorded)) {
         refuse(spare.info().name + " is not the device it was formatted on (" +
                comparison.difference +
                "): a clone of a spare may be old, and old remaps are wrong " +
@@ -132,10 +147,11 @@ void require_identity(dmr_superblock& sb, Device& main, const Device& spare,
     require_spare_identity(sb, spare);
     const std::string& name = main.info().name;
     const Identity found{main.info().identity, sha256(main.info().identity)};
-    const Comparison comparison =
-        compare_identity(recorded_identity(sb.main_text, sb.main_digest), found);
+    const std::string recorded = recorded_identity(sb.main_text, sb.main_digest);
+    const Comparison comparison = compare_identity(recorded, found);
     const WitnessResult witness = check_witness(main, sb);
-    if (comparison.match == Match::different || comparison.match == Match::only_serials) {
+    if (contradicts(comparison, recorded) &&
+        !(comparison.match == Match::unproven && witness.proves())) {
         refuse(name + " is not the main device of spare " + spare.info().name + " (" +
                comparison.difference + ")" +
                (witness.proves() ? "; its content is: if it was copied or moved, run: dmremapctl "
