@@ -22,12 +22,23 @@ loop=
 
 # ------------------------------------------------------------------ ends
 
+# Returns when the disk is closed: until then the daemon holds a lock on the spare.
+unmount_disk() {
+    local try
+    # A loop device that was just detached may hold the disk for a moment more.
+    for try in 1 2 3 4 5 6 7 8 9 last; do
+        mountpoint -q "$mnt" || break
+        fusermount3 -u "$mnt" 2>/dev/null && break
+        [ "$try" != last ] || fusermount3 -u -z "$mnt"
+        sleep 0.2
+    done
+    [ ! -e "$work/spare.img" ] || flock -w 30 "$work/spare.img" true
+}
+
 take_down() {
     if mountpoint -q "$ext4"; then umount "$ext4"; fi
     if [ -n "$loop" ]; then losetup -d "$loop" && loop=; fi
-    if mountpoint -q "$mnt"; then fusermount3 -u "$mnt"; fi
-    # The daemon closes the disk after the unmount; until then the spare is locked.
-    flock -w 30 "$work/spare.img" true
+    unmount_disk
 }
 
 at_exit() {
@@ -38,18 +49,10 @@ at_exit() {
         how_to_play
         exit 0
     fi
-    [ "$status" = 0 ] || printf 'The demo did not come to its end (exit %s); cleaning up.\n' "$status" >&2
-    mountpoint -q "$ext4" && umount "$ext4"
-    [ -n "$loop" ] && losetup -d "$loop"
-    if mountpoint -q "$mnt"; then
-        # A loop device that was just detached may hold the disk for a moment more.
-        for _ in 1 2 3 4 5 6 7 8 9 10; do
-            fusermount3 -u "$mnt" 2>/dev/null && break
-            sleep 0.2
-        done
-        mountpoint -q "$mnt" && fusermount3 -u -z "$mnt"
+    if [ "$status" != 0 ]; then
+        printf 'The demo did not come to its end (exit %s); cleaning up.\n' "$status" >&2
     fi
-    [ -e "$work/spare.img" ] && flock -w 30 "$work/spare.img" true
+    take_down
     rm -rf --one-file-system "$work"
     exit "$status"
 }
