@@ -246,7 +246,7 @@ at() {
 
 # noise SEED LENGTH: reproducible bytes, different at every place. put FILE OFFSET LENGTH SEED
 # writes them there, durably.
-noise() { head -c "$2" < <(seq -f "noise $1 %.0f" 1 "$2"); }
+noise() { head -c "$2" < <(seq -f "noise $1 %.0f" 1 "$2" || :); }
 noise_sum() { noise "$1" "$2" | sha256sum | cut -c 1-64; }
 put() {
     noise "$4" "$3" |
