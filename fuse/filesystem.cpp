@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "fuse/filesystem.h"
+
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <ctime>
+#include <new>
+#include <utility>
+#include <vector>
+
+namespace dmremap {
+
+namespace {
+
+constexpr fuse_ino_t kImage = 2;
+constexpr fuse_ino_t kControl = 3;
+constexpr fuse_ino_t kFirstControlFile = 16;
+constexpr double kForEver = 1e9;               // seconds
+constexpr unsigned kBackgroundRequests = 256;  // libfuse's 12 would starve readahead and async I/O
+
+// The coarse clock is a read of memory; the data path asks it for every write.
+time_t now() {
+    timespec time{};
+    clock_gettime(CLOCK_REALTIME_COARSE, &time);
+    return time.tv_sec;
+}
+
+}  // namespace
+
+Filesystem::Filesystem(ControlContext context, std::string image_name, Hooks hooks)
+    : context_(std::move(context)),
+      image_name_(std::move(image_name)),
+      hooks_(std::move(hooks)),
+      image_(context_.disk),
+      image_uid_(geteuid()),
+      image_gid_(getegid()),
+      image_atime_(now()),
+      uid_(geteuid()),
+      gid_(getegid()),
+      start_(image_atime_),
+      image_mtime_(image_atime_) {}
+
+const ControlFile* Filesystem::control_file(fuse_ino_t ino) const {
+    const auto files = control_files(context_);
+    if (ino < kFirstControlFile || ino - kFirstControlFile >= files.size()) return nullptr;
+    return &files[ino - kFirstControlFile];
+}
+
+// 0 when there is no such name.
+fuse_ino_t Filesystem::find(fuse_ino_t directory, const std::string& name) const {
+    if (directory == FUSE_ROOT_ID) {
+        if (name == image_name_) return kImage;
+        return name == "control" ? kControl : 0;
+    }
+    if (directory != kControl) return 0;
+    fuse_ino_t ino = kFirstControlFile;
+    for (const ControlFile& file : control_files(context_)) {
+        if (name == file.name) return ino;
+        ino++;
+    }
+    return 0;
+}
+
+struct stat Filesystem::attributes(fuse_ino_t ino) const {
+    struct stat attributes {};
+    attributes.st_ino = ino;
+    attributes.st_nlink = 1;
+    attributes.st_uid = uid_;
+    attributes.st_gid = gid_;
+    attributes.st_blksize = 4096;
+    attributes.st_atime = attributes.st_mtime = attributes.st_ctime = start_;
+    if (ino == kImage) {
+        const std::lock_guard lock(attributes_mutex_);
+        attributes.st_mode = S_IFREG | image_mode_;
+        attributes.st_uid = image_uid_;
+        attributes.st_gid = image_gid_;
+        attributes.st_size = static_cast<off_t>(image_.size());
+        attributes.st_blocks = static_cast<blkcnt_t>(image_.size() / 512);
+        attributes.st_atime = image_atime_;
+        attributes.st_mtime = attributes.st_ctime = image_mtime_.load(std::memory_order_relaxed);
+    } else if (const ControlFile* file = control_file(ino)) {
+        attributes.st_mode = S_IFREG | file->mode;
+    } else {
+        attributes.st_mode = S_IFDIR | 0555;
+        attributes.st_nlink = ino == FUSE_ROOT_ID ? 3 : 2;
+    }
+    return attributes;
+}
+
+// A second is enough for those who look for changes, and spares the shared line a store per write.
+void Filesystem::note_write() {
+    const time_t time = now();
+    if (image_mtime_.load(std::memory_order_relaxed) != time)
+        image_mtime_.store(time, std::memory_order_relaxed);
+}
+
+// The disk has one size: opening with O_TRUNC (cp, dd without conv=notrunc) and ftruncate to any
+// other are refused before they touch a byte. 0 or a positive errno.
+int Filesystem::change_attributes(fuse_ino_t ino, const struct stat& wanted, int which) {
+    constexpr int kOfImageOnly = FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID;
+    const struct stat present = attributes(ino);
+    if ((which & FUSE_SET_ATTR_SIZE) && wanted.st_size != present.st_size) return EPERM;
+    if (ino != kImage) return which & kOfImageOnly ? EPERM : 0;
+
+    const std::lock_guard lock(attributes_mutex_);
+    if (which & FUSE_SET_ATTR_MODE) image_mode_ = wanted.st_mode & 0777;
+    if (which & FUSE_SET_ATTR_UID) image_uid_ = wanted.st_uid;
+    if (which & FUSE_SET_ATTR_GID) image_gid_ = wanted.st_gid;
+    if (which & FUSE_SET_ATTR_ATIME)
+        image_atime_ = which & FUSE_SET_ATTR_ATIME_NOW ? now() : wanted.st_atime;
+    if (which & FUSE_SET_ATTR_MTIME)
+        image_mtime_ = which & FUSE_SET_ATTR_MTIME_NOW ? now() : wanted.st_mtime;
+    return 0;
+}
+
+void Filesystem::list(fuse_req_t request, fuse_ino_t directory, std::size_t size,
+                      off_t from) const {
+    std::vector<std::pair<std::string, fuse_ino_t>> names = {{".", directory},
+                                                             {"..", FUSE_ROOT_ID}};
+    if (directory == FUSE_ROOT_ID) {
+        names.emplace_back(image_name_, kImage);
+        names.emplace_back("control", kControl);
+    } else {
+        fuse_ino_t ino = kFirstControlFile;
+        for (const ControlFile& file : control_files(context_))
+            names.emplace_back(file.name, ino++);
+    }
+    std::vector<char> buffer(size);
+    std::size_t used = 0;
+    for (auto i = static_cast<std::size_t>(from); i < names.size(); i++) {
+        const struct stat attributes = this->attributes(names[i].second);
+        const std::size_t needed =
+            fuse_add_direntry(request, buffer.data() + used, size - used, names[i].first.c_str(),
+                              &attributes, static_cast<off_t>(i + 1));
+        if (needed > size - used) break;
+        used += needed;
+    }
+    fuse_reply_buf(request, buffer.data(), used);
+}
+
+// The C side. Operations that are not here and need not be:
+//   flush   close() has nothing to wait for: errors were reported by the writes themselves (P9)
+//   lseek   the kernel then reports data everywhere, and the end of the file as the only hole
+//   access  the kernel checks permissions itself
+//   getxattr, locks and the like: there are none, or the kernel does them
+struct Operations {
+    static Filesystem& self(fuse_req_t request) {
+        return *static_cast<Filesystem*>(fuse_req_userdata(request));
+    }
+
+    static void init(void* self, fuse_conn_info* connection) {
+        const auto unwanted =
+            // P9: with the write-back cache a write is acknowledged before the disk has seen it,
+            // and its error comes at some later fsync, without a place, to whoever asks first.
+            FUSE_CAP_WRITEBACK_CACHE |
+            // The only writer of the data is this mount: a new mtime is no reason to drop pages.
+            FUSE_CAP_AUTO_INVAL_DATA |
+            // The kernel would set the size to 0 before asking; other readers would see an end of
+            // file where there is none.
+            FUSE_CAP_ATOMIC_O_TRUNC |
+            // There are no setuid bits to clear.
+            FUSE_CAP_HANDLE_KILLPRIV;
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
+        for (unsigned bit = 0; bit < 32; bit++)
+            if (unwanted & (1u << bit)) fuse_unset_feature_flag(connection, 1u << bit);
+#else
+        connection->want &= ~static_cast<unsigned>(unwanted);
+#endif
+        connection->max_write = kMostTransferred;
+        connection->max_background = kBackgroundRequests;
+        connection->congestion_threshold = kBackgroundRequests * 3 / 4;
+        static_cast<Filesystem*>(self)->hooks_.ready();
+    }
+
+    static void lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
+        fuse_entry_param entry{};
+        entry.ino = self(request).find(parent, name);
+        entry.attr_timeout = entry.entry_timeout = kForEver;
+        // Inode 0 tells the kernel that the name will not come to exist.
+        if (entry.ino != 0) entry.attr = self(request).attributes(entry.ino);
+        fuse_reply_entry(request, &entry);
+    }
+
+    static void getattr(fuse_req_t request, fuse_ino_t ino, fuse_file_info*) {
+        const struct stat attributes = self(request).attributes(ino);
+        fuse_reply_attr(request, &attributes, kForEver);
+    }
+
+    static void setattr(fuse_req_t request, fuse_ino_t ino, struct stat* wanted, int which,
+                        fuse_file_info*) {
+        if (const int error = self(request).change_attributes(ino, *wanted, which))
+            fuse_reply_err(request, error);
+        else
+            getattr(request, ino, nullptr);
+    }
+
+    static void readdir(fuse_req_t request, fuse_ino_t ino, std::size_t size, off_t from,
+                        fuse_file_info*) {
+        self(request).list(request, ino, size, from);
+    }
+
+    static void open(fuse_req_t request, fuse_ino_t ino, fuse_file_info* file) {
+        Filesystem& fs = self(request);
+        const bool writes = (file->flags & O_ACCMODE) != O_RDONLY;
+        if (ino == kImage) {
+            if (writes && fs.context_.disk.read_only()) {
+                fuse_reply_err(request, EROFS);
+                return;
+            }
+            // Through the page cache, so that mmap works; whoever opens with O_DIRECT goes past it.
+            // The cache stays true between opens: nobody else writes.
+            file->keep_cache = 1;
+            fs.image_users_++;
+            if (fuse_reply_open(request, file) != 0) drop_user(fs);
+            return;
+        }
+        const ControlFile* control = fs.control_file(ino);
+        if (!control || (writes && !control->write)) {
+            fuse_reply_err(request, EACCES);
+            return;
+        }
+        std::string* text = nullptr;
+        try {
+            text = new std::string(control->text(fs.context_));
+        } catch (const std::bad_alloc&) {
+            fuse_reply_err(request, ENOMEM);
+            return;
+        }
+        file->direct_io = 1;  // no size is known beforehand, and nothing is to be kept
+        file->fh = reinterpret_cast<std::uintptr_t>(text);
+        if (fuse_reply_open(request, file) != 0) delete text;
+    }
+
+    static void release(fuse_req_t request, fuse_ino_t ino, fuse_file_info* file) {
+        Filesystem& fs = self(request);
+        fuse_reply_err(request, 0);
+        if (ino == kImage)
+            drop_user(fs);
+        else
+            delete reinterpret_cast<std::string*>(file->fh);
+    }
+
+    static void drop_user(Filesystem& fs) {
+        if (--fs.image_users_ == 0) fs.hooks_.last_close();
+    }
+
+    static void read(fuse_req_t request, fuse_ino_t ino, std::size_t size, off_t offset,
+                     fuse_file_info* file) {
+        const auto start = static_cast<std::uint64_t>(offset);
+        if (ino == kImage) {
+            self(request).image_.read(request, start, size);
+            return;
+        }
+        const auto& text = *reinterpret_cast<const std::string*>(file->fh);
+        if (start >= text.size())
+            fuse_reply_buf(request, nullptr, 0);
+        else
+            fuse_reply_buf(request, text.data() + start, std::min(size, text.size() - start));
+    }
+
+    static void write(fuse_req_t request, fuse_ino_t ino, const char* data, std::size_t size,
+                      off_t offset, fuse_file_info*) {
+        Filesystem& fs = self(request);
+        if (ino == kImage) {
+            fs.note_write();
+            fs.image_.write(request, static_cast<std::uint64_t>(offset), data, size);
+            return;
+        }
+        int error = EACCES;
+        const ControlFile* control = fs.control_file(ino);
+        if (control && control->write) error = control->write(fs.context_, std::string(data, size));
+        if (error != 0)
+            fuse_reply_err(request, error);
+        else
+            fuse_reply_write(request, size);
+    }
+
+    static void fsync(fuse_req_t request, fuse_ino_t ino, int, fuse_file_info*) {
+        Filesystem& fs = self(request);
+        if (ino == kImage && !fs.context_.disk.read_only())
+            fs.image_.flush(request);
+        else
+            fuse_reply_err(request, 0);
+    }
+
+    // The whole range is allocated, always; punching a hole is writing zeros, since the loop driver
+    // sends both discard and write-zeroes as that, and mkfs believes the latter.
+    static void fallocate(fuse_req_t request, fuse_ino_t ino, int mode, off_t offset, off_t length,
+                          fuse_file_info*) {
+        Filesystem& fs = self(request);
+        const auto start = static_cast<std::uint64_t>(offset);
+        const auto count = static_cast<std::uint64_t>(length);
+        const bool zeros = mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE);
+        constexpr int kKnown = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+        int error = 0;
+        if (ino != kImage || (mode & ~kKnown))
+            error = EOPNOTSUPP;
+        else if (!(mode & FALLOC_FL_KEEP_SIZE) && start + count > fs.image_.size())
+            error = EFBIG;
+        else if (!zeros && start + count > fs.image_.size())
+            error = ENOSPC;
+        else if (zeros) {
+            fs.note_write();
+            fs.image_.zero(request, start, count);
+            return;
+        }
+        fuse_reply_err(request, error);
+    }
+
+    static void statfs(fuse_req_t request, fuse_ino_t) {
+        Filesystem& fs = self(request);
+        struct statvfs numbers {};
+        numbers.f_bsize = numbers.f_frsize = 4096;
+        numbers.f_blocks = (fs.image_.size() + 4095) / 4096;
+        numbers.f_files = 3 + control_files(fs.context_).size();
+        numbers.f_namemax = 255;
+        if (fs.context_.disk.read_only()) numbers.f_flag = ST_RDONLY;
+        fuse_reply_statfs(request, &numbers);
+    }
+
+    // Names are as fixed as the disk. Without these the answer would be "not implemented".
+    template <typename... Arguments>
+    static void refuse(fuse_req_t request, Arguments...) {
+        fuse_reply_err(request, EPERM);
+    }
+};
+
+const fuse_lowlevel_ops& Filesystem::operations() {
+    static const fuse_lowlevel_ops table = [] {
+        fuse_lowlevel_ops ops{};
+        ops.init = Operations::init;
+        ops.lookup = Operations::lookup;
+        ops.getattr = Operations::getattr;
+        ops.setattr = Operations::setattr;
+        ops.readdir = Operations::readdir;
+        ops.open = Operations::open;
+        ops.release = Operations::release;
+        ops.read = Operations::read;
+        ops.write = Operations::write;
+        ops.fsync = Operations::fsync;
+        ops.fallocate = Operations::fallocate;
+        ops.statfs = Operations::statfs;
+        ops.create = Operations::refuse;
+        ops.mknod = Operations::refuse;
+        ops.mkdir = Operations::refuse;
+        ops.unlink = Operations::refuse;
+        ops.rmdir = Operations::refuse;
+        ops.symlink = Operations::refuse;
+        ops.link = Operations::refuse;
+        ops.rename = Operations::refuse;
+        return ops;
+    }();
+    return table;
+}
+
+}  // namespace dmremap

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The tree of the mount: the disk, the control directory and its files, as libfuse's low-level
+// operations.
+//
+//   /            1     disk.img  2     control/  3     control/NAME  16 and on, by the table
+//
+// Nothing ever appears or vanishes, so inode numbers are fixed and the kernel may keep names and
+// attributes for ever. The kernel checks permissions (default_permissions). Any thread.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <atomic>
+#include <functional>
+#include <mutex>
+#include <string>
+
+#include "fuse/control_files.h"
+#include "fuse/fuse_api.h"
+#include "fuse/image_file.h"
+
+namespace dmremap {
+
+class Filesystem {
+public:
+    // Bytes of one read or write; the session passes it on as max_read, too.
+    static constexpr unsigned kMostTransferred = 1u << 20;
+
+    struct Hooks {
+        std::function<void()> ready;       // the kernel has greeted the mount
+        std::function<void()> last_close;  // nobody has disk.img open any more
+    };
+
+    Filesystem(ControlContext context, std::string image_name, Hooks hooks);
+
+    // For fuse_session_new(), with this object as its user data.
+    static const fuse_lowlevel_ops& operations();
+
+private:
+    friend struct Operations;
+
+    struct stat attributes(fuse_ino_t ino) const;
+    fuse_ino_t find(fuse_ino_t directory, const std::string& name) const;
+    const ControlFile* control_file(fuse_ino_t ino) const;
+    int change_attributes(fuse_ino_t ino, const struct stat& wanted, int which);
+    void note_write();
+    void list(fuse_req_t request, fuse_ino_t directory, std::size_t size, off_t from) const;
+
+    const ControlContext context_;
+    const std::string image_name_;
+    const Hooks hooks_;
+    ImageFile image_;
+    std::atomic<unsigned> image_users_{0};
+
+    mutable std::mutex attributes_mutex_;
+    mode_t image_mode_ = 0600;
+    uid_t image_uid_;
+    gid_t image_gid_;
+    time_t image_atime_;
+    const uid_t uid_;  // of everything else
+    const gid_t gid_;
+    const time_t start_;
+    std::atomic<time_t> image_mtime_;
+};
+
+}  // namespace dmremap

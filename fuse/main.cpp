@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// dmremapfs, also called as mount.dmremapfs: opens the disk, mounts it, and serves it until it is
+// unmounted. The order of things is what matters here:
+//
+//   parse, find the mount point, go to the background (before any thread), protect the process
+//   (threads inherit that), open the disk, mount, serve, answer what is still open, close the disk
+#include <fcntl.h>
+#include <sched.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "core/refusal.h"
+#include "fuse/daemonize.h"
+#include "fuse/event_log.h"
+#include "fuse/exit_codes.h"
+#include "fuse/filesystem.h"
+#include "fuse/mount_options.h"
+#include "fuse/open_disk.h"
+#include "fuse/self_protection.h"
+#include "fuse/session.h"
+#include "fuse/unmounter.h"
+
+namespace dmremap {
+
+namespace {
+
+std::string absolute(const std::string& path) {
+    return std::filesystem::absolute(path).lexically_normal().string();
+}
+
+// Absolute and without links, since the daemon leaves its directory and must find it again.
+std::string find_mountpoint(const std::string& path) {
+    struct stat attributes {};
+    char* found = ::realpath(path.c_str(), nullptr);
+    if (!found || ::stat(found, &attributes) != 0) {
+        const int error = errno;
+        std::free(found);
+        if (error == ENOTCONN)
+            throw Refusal(RefusalKind::refused,
+                          path + " is the mount of a daemon that is gone: unmount it first");
+        throw Refusal(error == ENOENT ? RefusalKind::not_found : RefusalKind::system,
+                      "mount point " + path + ": " + std::strerror(error));
+    }
+    const std::string result = found;
+    std::free(found);
+    if (!S_ISDIR(attributes.st_mode))
+        throw Refusal(RefusalKind::refused, "mount point " + path + " is not a directory");
+    return result;
+}
+
+// As mount(8) passes it with -N: a process or a file of its namespace.
+void enter_namespace(const std::string& name) {
+    const bool is_pid = name.find_first_not_of("0123456789") == std::string::npos;
+    const std::string path = is_pid ? "/proc/" + name + "/ns/mnt" : name;
+    const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file || ::setns(file.get(), CLONE_NEWNS) != 0)
+        throw Refusal(RefusalKind::system,
+                      "mount namespace " + path + " cannot be entered: " + std::strerror(errno));
+}
+
+int close_disk(Disk& disk) {
+    const int error = disk.close();
+    if (error != 0)
+        spdlog::critical(
+            "the disk did not close cleanly and will be recovered at the next mount:"
+            " {}",
+            std::strerror(error));
+    return error;
+}
+
+// The life of the daemon, from open to close. Returns the exit code; throws Refusal before the
+// mount works.
+int serve(const MountOptions& options, Background* background) {
+    EventLog log(options.program, options.log_level, background == nullptr);
+    protect_from_memory_pressure();
+
+    OpenedDisk opened = open_disk(options);
+    bool ready = false;
+    int error = 0;
+    {
+        Unmounter unmounter(options.mountpoint);
+        const auto mount_works = [&] {
+            ready = true;
+            spdlog::info("{} is mounted on {}", options.main, options.mountpoint);
+            if (!background) return;
+            log.leave_terminal();
+            background->ready();
+        };
+        // The filesystem goes first: it waits for the requests that still need the session.
+        std::optional<Filesystem> filesystem;
+        filesystem.emplace(
+            ControlContext{*opened.disk, options.demo_size.has_value(), opened.faults},
+            options.image,
+            Filesystem::Hooks{mount_works, [&unmounter] { unmounter.disk_closed(); }});
+        Session session(*filesystem, options);
+        session.mount();
+        if (::chdir("/") != 0) spdlog::debug("chdir to /: {}", std::strerror(errno));
+        unmounter.start();
+        error = session.serve();
+        filesystem.reset();
+    }
+    if (error != 0) spdlog::error("the mount ended early: {}", std::strerror(error));
+    const int close_error = close_disk(*opened.disk);
+    if (!ready)
+        throw Refusal(RefusalKind::system, options.mountpoint + " was unmounted before it worked");
+    return error != 0 || close_error != 0 ? kExitSystem : 0;
+}
+
+int run(MountOptions options, char* argv0) {
+    if (options.fake) return kExitMounted;
+    if (!options.mount_namespace.empty()) enter_namespace(options.mount_namespace);
+    options.mountpoint = find_mountpoint(options.mountpoint);
+    if (!options.demo_size) {
+        options.main = absolute(options.main);
+        options.spare = absolute(options.spare);
+    }
+    std::optional<Background> background;
+    if (!options.foreground) background.emplace();
+    hide_from_shutdown_killer(argv0);
+    Unmounter::block_signals();
+    return serve(options, background ? &*background : nullptr);
+}
+
+}  // namespace
+}  // namespace dmremap
+
+int main(int argc, char** argv) {
+    using namespace dmremap;
+    std::string program = "dmremapfs";
+    try {
+        MountOptions options = parse_mount_options(argc, argv);
+        program = options.program;
+        if (options.help) {
+            std::fputs(mount_usage(program).c_str(), stdout);
+            return kExitMounted;
+        }
+        if (options.version) {
+            std::printf("dmremapfs %s (libfuse %s)\n", DMREMAP_PROGRAM_VERSION, fuse_pkgversion());
+            return kExitMounted;
+        }
+        return run(std::move(options), argv[0]);
+    } catch (const Refusal& refusal) {
+        std::fprintf(stderr, "%s: %s\n", program.c_str(), refusal.what());
+        return exit_code(refusal.kind());
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "%s: %s\n", program.c_str(), error.what());
+        return kExitSystem;
+    }
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "fuse/open_disk.h"
+
+#include <algorithm>
+#include <string>
+
+#include "core/device/fault_device.h"
+#include "core/device/memory_device.h"
+#include "core/format.h"
+#include "core/meta/format_spare.h"
+#include "core/pair/pair.h"
+#include "fuse/event_log.h"
+
+namespace dmremap {
+
+namespace {
+
+DevicePair open_devices(const MountOptions& options) {
+    PairOptions pair;
+    pair.main_read_only = options.read_only;
+    pair.spare_read_only = options.read_only;
+    return open_pair(options.main, options.spare, pair);
+}
+
+// Bad spots all over the demo's main, of each kind that real media have; the same ones every time.
+// Those that only reads find stay out of the blocks where a file system starts, so that mkfs works.
+std::string demo_faults(std::uint64_t size) {
+    constexpr unsigned kSpots = 24;
+    static_assert(kSpots % 4 == 0);
+    const std::uint64_t distance = size / DMR_SECTOR_SIZE / kSpots;
+    std::string plan;
+    for (unsigned i = 0; i < kSpots; i++) {
+        const std::uint64_t sector = i * distance + distance / 2 + i * 7;
+        const std::string range = std::to_string(sector) + "+" + std::to_string(1 + i % 3);
+        constexpr const char* kKinds[] = {"bad write ", "bad read ", "bad all ", "bad read "};
+        const bool weak = i % 4 == 3;  // unreadable until it is written
+        plan += std::string("main ") + kKinds[i % 4] + range + (weak ? " heals" : "") + "\n";
+    }
+    return plan;
+}
+
+// Main and spare in memory, formatted; gone with the mount.
+DevicePair make_demo(const MountOptions& options) {
+    DevicePair pair;
+    pair.main = make_memory_device(options.main, *options.demo_size);
+    pair.spare = make_memory_device(options.main + "-spare",
+                                    std::max<std::uint64_t>(*options.demo_size / 8, 16u << 20));
+    FormatOptions format;
+    format.label = "demo";
+    format_spare(*pair.main, *pair.spare, format);
+    return pair;
+}
+
+}  // namespace
+
+OpenedDisk open_disk(const MountOptions& options) {
+    OpenedDisk opened;
+    if (!options.inject.empty()) opened.faults = FaultPlan::load(options.inject);
+
+    DevicePair pair = options.demo_size ? make_demo(options) : open_devices(options);
+    auto plan = opened.faults;
+    if (options.demo_size) {
+        if (!plan) plan = FaultPlan::parse("");
+        // What the user injects comes last and so counts where both speak of the same sectors.
+        const std::string injected = plan->describe();
+        plan->apply("clear\n" + demo_faults(*options.demo_size) + injected);
+    }
+    if (plan) {
+        pair.main = make_fault_device(std::move(pair.main), "main", plan);
+        pair.spare = make_fault_device(std::move(pair.spare), "spare", plan);
+    }
+
+    OpenOptions open;
+    open.read_only = options.read_only;
+    open.rescue = options.rescue;
+    open.accept_changed_main = options.accept_changed_main;
+    open.take_over = options.take_over;
+    open.holder = "dmremapfs";
+    open.on_event = log_event;
+    opened.disk = Disk::open(std::move(pair.main), std::move(pair.spare), open);
+    return opened;
+}
+
+}  // namespace dmremap

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The mount itself: a FUSE session from mounting to the last request.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "fuse/filesystem.h"
+#include "fuse/mount_options.h"
+
+namespace dmremap {
+
+class Session {
+public:
+    // Nothing is mounted yet. `filesystem` outlives this. Throws Refusal(system).
+    Session(Filesystem& filesystem, const MountOptions& options);
+    ~Session();  // unmounts if need be; no request may be open
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+
+    // Throws Refusal(system); libfuse has logged why.
+    void mount();
+
+    // Serves until the file system is unmounted, from threads of its own. 0 or a positive errno.
+    int serve();
+
+private:
+    struct Free {
+        void operator()(fuse_session* session) const { fuse_session_destroy(session); }
+    };
+
+    const std::string mountpoint_;
+    const unsigned max_threads_;
+    std::unique_ptr<fuse_session, Free> session_;
+    bool mounted_ = false;
+};
+
+}  // namespace dmremap
