@@ -170,7 +170,7 @@ struct Operations {
 #else
         connection->want &= ~static_cast<unsigned>(unwanted);
 #endif
-        connection->max_write = kMostTransferred;
+        connection->max_write = Filesystem::kMostTransferred;
         connection->max_background = kBackgroundRequests;
         connection->congestion_threshold = kBackgroundRequests * 3 / 4;
         static_cast<Filesystem*>(self)->hooks_.ready();

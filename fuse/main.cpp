@@ -47,8 +47,7 @@ std::string find_mountpoint(const std::string& path) {
         if (error == ENOTCONN)
             throw Refusal(RefusalKind::refused,
                           path + " is the mount of a daemon that is gone: unmount it first");
-        throw Refusal(error == ENOENT ? RefusalKind::not_found : RefusalKind::system,
-                      "mount point " + path + ": " + std::strerror(error));
+        throw Refusal(RefusalKind::system, "mount point " + path + ": " + std::strerror(error));
     }
     const std::string result = found;
     std::free(found);
