@@ -43,6 +43,8 @@ namespace {
 }  // namespace
 
 Background::Background() {
+    // What the caller left open would stay open for as long as the mount, its pipes included.
+    ::close_range(STDERR_FILENO + 1, ~0u, 0);
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) refuse("no pipe to the daemon");
     UniqueFd from_child(ends[0]);

@@ -31,10 +31,11 @@ time_t now() {
 
 }  // namespace
 
-Filesystem::Filesystem(ControlContext context, std::string image_name, Hooks hooks)
+Filesystem::Filesystem(ControlContext context, std::string image_name,
+                       std::function<void()> last_close)
     : context_(std::move(context)),
       image_name_(std::move(image_name)),
-      hooks_(std::move(hooks)),
+      last_close_(std::move(last_close)),
       image_(context_.disk),
       image_uid_(geteuid()),
       image_gid_(getegid()),
@@ -152,7 +153,7 @@ struct Operations {
         return *static_cast<Filesystem*>(fuse_req_userdata(request));
     }
 
-    static void init(void* self, fuse_conn_info* connection) {
+    static void init(void*, fuse_conn_info* connection) {
         const auto unwanted =
             // P9: with the write-back cache a write is acknowledged before the disk has seen it,
             // and its error comes at some later fsync, without a place, to whoever asks first.
@@ -171,9 +172,9 @@ struct Operations {
         connection->want &= ~static_cast<unsigned>(unwanted);
 #endif
         connection->max_write = Filesystem::kMostTransferred;
+        connection->max_read = Filesystem::kMostTransferred;  // as the mount option says
         connection->max_background = kBackgroundRequests;
         connection->congestion_threshold = kBackgroundRequests * 3 / 4;
-        static_cast<Filesystem*>(self)->hooks_.ready();
     }
 
     static void lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
@@ -245,7 +246,7 @@ struct Operations {
     }
 
     static void drop_user(Filesystem& fs) {
-        if (--fs.image_users_ == 0) fs.hooks_.last_close();
+        if (--fs.image_users_ == 0) fs.last_close_();
     }
 
     static void read(fuse_req_t request, fuse_ino_t ino, std::size_t size, off_t offset,

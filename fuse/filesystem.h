@@ -26,12 +26,8 @@ public:
     // Bytes of one read or write; the session passes it on as max_read, too.
     static constexpr unsigned kMostTransferred = 1u << 20;
 
-    struct Hooks {
-        std::function<void()> ready;       // the kernel has greeted the mount
-        std::function<void()> last_close;  // nobody has disk.img open any more
-    };
-
-    Filesystem(ControlContext context, std::string image_name, Hooks hooks);
+    // `last_close` is called, from any thread, whenever nobody has the disk open any more.
+    Filesystem(ControlContext context, std::string image_name, std::function<void()> last_close);
 
     // For fuse_session_new(), with this object as its user data.
     static const fuse_lowlevel_ops& operations();
@@ -48,7 +44,7 @@ private:
 
     const ControlContext context_;
     const std::string image_name_;
-    const Hooks hooks_;
+    const std::function<void()> last_close_;
     ImageFile image_;
     std::atomic<unsigned> image_users_{0};
 

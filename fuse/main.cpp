@@ -17,6 +17,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include "core/refusal.h"
 #include "fuse/daemonize.h"
@@ -76,6 +77,13 @@ int close_disk(Disk& disk) {
     return error;
 }
 
+// Asks the mount as a user would: the kernel holds the question back until it and the daemon have
+// agreed on a protocol, and fails it if they do not. The name is one that only this mount has.
+bool answers(const std::string& mountpoint) {
+    struct stat attributes {};
+    return ::stat((mountpoint + "/control/version").c_str(), &attributes) == 0;
+}
+
 // The life of the daemon, from open to close. Returns the exit code; throws Refusal before the
 // mount works.
 int serve(const MountOptions& options, Background* background) {
@@ -87,25 +95,26 @@ int serve(const MountOptions& options, Background* background) {
     int error = 0;
     {
         Unmounter unmounter(options.mountpoint);
-        const auto mount_works = [&] {
-            ready = true;
-            spdlog::info("{} is mounted on {}", options.main, options.mountpoint);
-            if (!background) return;
-            log.leave_terminal();
-            background->ready();
-        };
-        // The filesystem goes first: it waits for the requests that still need the session.
         std::optional<Filesystem> filesystem;
         filesystem.emplace(
             ControlContext{*opened.disk, options.demo_size.has_value(), opened.faults},
-            options.image,
-            Filesystem::Hooks{mount_works, [&unmounter] { unmounter.disk_closed(); }});
+            options.image, [&unmounter] { unmounter.disk_closed(); });
         Session session(*filesystem, options);
         session.mount();
         if (::chdir("/") != 0) spdlog::debug("chdir to /: {}", std::strerror(errno));
         unmounter.start();
+        std::thread greeter([&] {
+            if (!answers(options.mountpoint)) return;
+            spdlog::info("{} is mounted on {}", options.main, options.mountpoint);
+            ready = true;
+            if (!background) return;
+            log.leave_terminal();
+            background->ready();
+        });
         error = session.serve();
-        filesystem.reset();
+        filesystem.reset();  // waits for the requests that still need the session
+        session.unmount();   // lets the greeter go if the two never agreed
+        greeter.join();
     }
     if (error != 0) spdlog::error("the mount ended early: {}", std::strerror(error));
     const int close_error = close_disk(*opened.disk);

@@ -6,6 +6,7 @@
 
 #include "core/device/fault_device.h"
 #include "core/device/memory_device.h"
+#include "core/device/thread_pool.h"
 #include "core/format.h"
 #include "core/meta/format_spare.h"
 #include "core/pair/pair.h"
@@ -15,10 +16,15 @@ namespace dmremap {
 
 namespace {
 
+// Calls to the devices under way at once. Each holds a thread for as long as its device takes; a
+// mechanical disk sorts a few tens of them well, more only wait.
+constexpr unsigned kDeviceThreads = 32;
+
 DevicePair open_devices(const MountOptions& options) {
     PairOptions pair;
     pair.main_read_only = options.read_only;
     pair.spare_read_only = options.read_only;
+    pair.pool = std::make_shared<ThreadPool>(kDeviceThreads);
     return open_pair(options.main, options.spare, pair);
 }
 

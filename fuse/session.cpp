@@ -68,8 +68,9 @@ Session::Session(Filesystem& filesystem, const MountOptions& options)
     if (!session_) throw Refusal(RefusalKind::system, "libfuse does not take the mount's options");
 }
 
-Session::~Session() {
+void Session::unmount() {
     if (mounted_) fuse_session_unmount(session_.get());
+    mounted_ = false;
 }
 
 void Session::mount() {

@@ -14,7 +14,7 @@ class Session {
 public:
     // Nothing is mounted yet. `filesystem` outlives this. Throws Refusal(system).
     Session(Filesystem& filesystem, const MountOptions& options);
-    ~Session();  // unmounts if need be; no request may be open
+    ~Session() { unmount(); }
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
@@ -23,6 +23,9 @@ public:
 
     // Serves until the file system is unmounted, from threads of its own. 0 or a positive errno.
     int serve();
+
+    // Cuts the mount off if it is still there; no request may be open. Idempotent.
+    void unmount();
 
 private:
     struct Free {
