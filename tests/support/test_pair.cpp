@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "tests/support/test_pair.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <utility>
+
+#include "core/device/fault_device.h"
+#include "core/meta/format_spare.h"
+
+namespace dmremap::test {
+
+TestPair::TestPair(const Shape& shape)
+    : main(std::make_shared<Medium>("MAIN-1", shape.main_size, shape.main_logical,
+                                    shape.main_logical, power)),
+      spare(std::make_shared<Medium>("SPARE-1", shape.spare_size, shape.spare_logical,
+                                     shape.spare_physical, power)),
+      plan(FaultPlan::parse("")) {}
+
+TestPair::~TestPair() {
+    main->set_hook(nullptr);
+    spare->set_hook(nullptr);
+    main->release();
+    spare->release();
+}
+
+void TestPair::format() {
+    const auto main_device = main->device();
+    const auto spare_device = spare->device();
+    format_spare(*main_device, *spare_device, {});
+}
+
+void TestPair::open(const OpenOptions& options) {
+    OpenOptions with_events = options;
+    with_events.on_event = [this](const Event& event) {
+        const std::lock_guard lock(mutex_);
+        events_.push_back(event);
+    };
+    disk = Disk::open(make_fault_device(main->device(), "main", plan),
+                      make_fault_device(spare->device(), "spare", plan), with_events);
+}
+
+void TestPair::close() {
+    EXPECT_EQ(disk->close(), 0);
+    disk.reset();
+}
+
+void TestPair::crash(std::mt19937_64* chance) {
+    power->cut_now();
+    disk.reset();
+    main->lose(chance);
+    spare->lose(chance);
+    power->on();
+}
+
+void TestPair::set_cache(bool on) {
+    main->set_cache(on);
+    spare->set_cache(on);
+}
+
+std::vector<Event> TestPair::events() const {
+    const std::lock_guard lock(mutex_);
+    return events_;
+}
+
+bool TestPair::saw(EventKind kind) const {
+    for (const Event& event : events())
+        if (event.kind == kind) return true;
+    return false;
+}
+
+bool TestPair::has_cause(const std::string& name) const {
+    for (const Cause& cause : disk->status().causes)
+        if (cause.name == name) return true;
+    return false;
+}
+
+dmr_superblock TestPair::superblock() const {
+    dmr_superblock best{};
+    bool found = false;
+    for (unsigned i = 0; i < dmr_copies(spare->size()); ++i) {
+        dmr_superblock sb;
+        const auto bytes = spare->peek(dmr_copy_offsets[i], sizeof(sb));
+        std::memcpy(&sb, bytes.data(), sizeof(sb));
+        if (dmr_superblock_verdict(&sb, dmr_copy_offsets[i]) != DMR_OK) continue;
+        if (!found || dmr_superblock_newer(&sb, &best)) best = sb;
+        found = true;
+    }
+    EXPECT_TRUE(found) << "no valid superblock copy";
+    return best;
+}
+
+std::vector<RemapInfo> TestPair::remaps() const {
+    std::vector<RemapInfo> all;
+    disk->list_remaps([&](const RemapInfo& info) { all.push_back(info); });
+    return all;
+}
+
+std::optional<RemapInfo> TestPair::remap_of(std::uint64_t block) const {
+    for (const RemapInfo& info : remaps())
+        if (info.sector == block * DMR_SECTORS_PER_BLOCK) return info;
+    return std::nullopt;
+}
+
+int TestPair::table_copy(std::uint64_t offset) const {
+    const dmr_superblock sb = superblock();
+    const std::uint64_t pages =
+        (dmr_le64(sb.slots) + dmr_entries_per_page(&sb) - 1) / dmr_entries_per_page(&sb);
+    for (int copy = 0; copy < 2; ++copy)
+        for (std::uint64_t page = 0; page < pages; ++page) {
+            const std::uint64_t at = dmr_page_offset(&sb, copy, page);
+            if (offset >= at && offset < at + dmr_le32(sb.page_size)) return copy;
+        }
+    return -1;
+}
+
+bool TestPair::in_slots(std::uint64_t offset) const {
+    const dmr_superblock sb = superblock();
+    const std::uint64_t last = dmr_le64(sb.slots) - 1;
+    if (offset < dmr_slot_offset(&sb, 0) || offset >= dmr_slot_offset(&sb, last) + kBlock)
+        return false;
+    for (unsigned i = 0; i < dmr_copies(spare->size()); ++i)
+        if (offset >= dmr_copy_offsets[i] && offset < dmr_copy_offsets[i] + DMR_HOLE) return false;
+    return true;
+}
+
+void TestPair::fill_main(std::uint32_t version) {
+    const auto bytes = pattern(0, sectors(), version);
+    main->poke(0, bytes.data(), bytes.size());
+}
+
+std::vector<std::byte> pattern(std::uint64_t sector, std::uint64_t count, std::uint32_t version) {
+    std::vector<std::byte> bytes(count * kSector);
+    for (std::uint64_t s = 0; s < count; ++s) {
+        for (std::uint64_t word = 0; word < kSector / 8; ++word) {
+            const std::uint64_t value =
+                ((sector + s) * 64 + word + 1) * 0x9E3779B97F4A7C15ull ^ version * 0xD1B54A33ull;
+            std::memcpy(bytes.data() + s * kSector + word * 8, &value, 8);
+        }
+    }
+    return bytes;
+}
+
+std::vector<std::byte> zeros(std::uint64_t bytes) { return std::vector<std::byte>(bytes); }
+
+std::vector<std::byte> read_sectors(Disk& disk, std::uint64_t sector, std::uint64_t count,
+                                    int expected_error) {
+    std::vector<std::byte> bytes(count * kSector, std::byte{0xA5});
+    EXPECT_EQ(disk.read(sector * kSector, bytes.data(), bytes.size()), expected_error)
+        << "read of sectors " << sector << "+" << count;
+    return bytes;
+}
+
+int write_sectors(Disk& disk, std::uint64_t sector, std::uint64_t count, std::uint32_t version) {
+    const auto bytes = pattern(sector, count, version);
+    return disk.write(sector * kSector, bytes.data(), bytes.size());
+}
+
+Pending::Pending(Disk& disk, Op op, std::uint64_t offset, std::vector<std::byte> data)
+    : data_(std::move(data)) {
+    start(disk, op, offset, data_.size());
+}
+
+Pending::Pending(Disk& disk, Op op, std::uint64_t offset, std::uint64_t length) {
+    if (op == Op::read) data_.resize(length);
+    start(disk, op, offset, length);
+}
+
+void Pending::start(Disk& disk, Op op, std::uint64_t offset, std::uint64_t length) {
+    request_.op = op;
+    request_.offset = offset;
+    request_.length = length;
+    request_.data = data_.data();
+    request_.context = this;
+    request_.done = [](Request& request, int error) {
+        auto& self = *static_cast<Pending*>(request.context);
+        const std::lock_guard lock(self.mutex_);
+        self.error_ = error;
+        self.finished_ = true;
+        self.changed_.notify_all();
+    };
+    disk.submit(request_);
+}
+
+bool Pending::finished() const {
+    const std::lock_guard lock(mutex_);
+    return finished_;
+}
+
+int Pending::wait() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return finished_; });
+    return error_;
+}
+
+}  // namespace dmremap::test

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A main and a spare in memory, formatted as a pair, and the disk over them while it is open.
+//
+// Both devices go through the core's fault device, so that a test says what fails in that language
+// (plan), and stand on a Medium, so that it can hold calls, cut the power and look behind the disk.
+// Calls: Disk -> fault device -> Medium.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "core/device/fault_plan.h"
+#include "core/disk.h"
+#include "core/format.h"
+#include "tests/support/medium.h"
+
+namespace dmremap::test {
+
+struct Shape {
+    std::uint64_t main_size = 4ull << 20;
+    std::uint32_t main_logical = 512;
+    std::uint64_t spare_size = 8ull << 20;
+    std::uint32_t spare_logical = 512;
+    std::uint32_t spare_physical = 512;
+};
+
+class TestPair {
+public:
+    explicit TestPair(const Shape& shape = {});
+    ~TestPair();
+
+    std::shared_ptr<Power> power = std::make_shared<Power>();
+    std::shared_ptr<Medium> main, spare;
+    std::shared_ptr<FaultPlan> plan;
+    std::unique_ptr<Disk> disk;
+
+    void format();
+    void open(const OpenOptions& options = {});  // throws Refusal
+    void close();                                // expects success
+    void reopen() {
+        close();
+        open();
+    }
+    // The power goes off now; what was not flushed is lost, or kept by chance. Power is on again.
+    void crash(std::mt19937_64* chance = nullptr);
+    void set_cache(bool on);
+
+    std::vector<Event> events() const;
+    bool saw(EventKind kind) const;
+    bool has_cause(const std::string& name) const;
+
+    dmr_superblock superblock() const;  // the newest valid copy; fails the test when there is none
+    std::vector<RemapInfo> remaps() const;
+    std::optional<RemapInfo> remap_of(std::uint64_t block) const;
+    // In which table copy (0, 1) a range of the spare lies, or -1; and whether in the slots.
+    int table_copy(std::uint64_t offset) const;
+    bool in_slots(std::uint64_t offset) const;
+
+    // Fills main's bytes with pattern(sector, version) behind the disk's back.
+    void fill_main(std::uint32_t version);
+    std::uint64_t sectors() const { return main->size() / kSector; }
+
+private:
+    mutable std::mutex mutex_;
+    std::vector<Event> events_;
+};
+
+// Bytes that tell which sector and which version they are, and of no other.
+std::vector<std::byte> pattern(std::uint64_t sector, std::uint64_t count, std::uint32_t version);
+std::vector<std::byte> zeros(std::uint64_t bytes);
+
+std::vector<std::byte> read_sectors(Disk& disk, std::uint64_t sector, std::uint64_t count,
+                                    int expected_error = 0);
+int write_sectors(Disk& disk, std::uint64_t sector, std::uint64_t count, std::uint32_t version);
+
+// A request in flight and its memory.
+class Pending {
+public:
+    Pending(Disk& disk, Op op, std::uint64_t offset, std::vector<std::byte> data);
+    Pending(Disk& disk, Op op, std::uint64_t offset, std::uint64_t length);
+    ~Pending() { wait(); }
+    bool finished() const;
+    int wait();
+    const std::vector<std::byte>& data() const { return data_; }
+
+private:
+    void start(Disk& disk, Op op, std::uint64_t offset, std::uint64_t length);
+    mutable std::mutex mutex_;
+    std::condition_variable changed_;
+    bool finished_ = false;
+    int error_ = 0;
+    Request request_;
+    std::vector<std::byte> data_;
+};
+
+}  // namespace dmremap::test
