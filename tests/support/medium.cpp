@@ -113,6 +113,11 @@ bool Medium::has_faults() const {
     return !faults_.empty();
 }
 
+void Medium::set_discard_keeps(bool keeps) {
+    const std::lock_guard lock(mutex_);
+    discard_keeps_ = keeps;
+}
+
 void Medium::on_failure(OnFailure on_failure) { on_failure_ = std::move(on_failure); }
 void Medium::on_success(OnSuccess on_success) { on_success_ = std::move(on_success); }
 
@@ -136,11 +141,13 @@ std::size_t Medium::held() const {
     return held_.size();
 }
 
-void Medium::release() {
+void Medium::release(std::size_t calls) {
     std::vector<Held> held;
     {
         const std::lock_guard lock(mutex_);
-        held.swap(held_);
+        const auto end = held_.begin() + static_cast<std::ptrdiff_t>(std::min(calls, held_.size()));
+        held.assign(held_.begin(), end);
+        held_.erase(held_.begin(), end);
     }
     for (const Held& one : held)
         one.io->complete(power_->count(one.life) ? carry_out(*one.io) : ENODEV);
@@ -261,7 +268,7 @@ int Medium::carry_out(Io& io) {
     }
     if (io.op == Op::read)
         std::memcpy(io.data, bytes_.data() + io.offset, io.length);
-    else
+    else if (io.op != Op::discard || !discard_keeps_)
         store(io.offset, io.op == Op::write ? io.data : nullptr, io.length);
     return 0;
 }

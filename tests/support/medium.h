@@ -91,6 +91,8 @@ public:
     void heal_all();
     std::map<std::uint64_t, Fault> faults() const;
     bool has_faults() const;
+    // After a discard reads return the old data, or zeros (the default).
+    void set_discard_keeps(bool keeps);
     void on_failure(OnFailure on_failure);
     void on_success(OnSuccess on_success);
     std::uint64_t failed_calls() const;
@@ -99,7 +101,8 @@ public:
     void set_hook(Hook hook);
     void wait_held(std::size_t calls);  // until so many calls are held
     std::size_t held() const;
-    void release();  // lets all held calls go, in order; does not change the hook
+    // Lets the first held calls go, in order of their coming; does not change the hook.
+    void release(std::size_t calls = ~std::size_t{0});
 
     // --- log of calls that were carried out, in order; shared when given to two media
     struct Log {
@@ -127,6 +130,7 @@ private:
     std::condition_variable changed_;
     std::vector<std::byte> bytes_;
     bool cache_ = false;
+    bool discard_keeps_ = false;
     // Versions of each unflushed sector, the durable one first.
     std::map<std::uint64_t, std::vector<Bytes>> unflushed_;
     std::map<std::uint64_t, Fault> faults_;

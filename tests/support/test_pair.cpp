@@ -91,6 +91,34 @@ dmr_superblock TestPair::superblock() const {
     return best;
 }
 
+void TestPair::edit_superblocks(const std::function<void(dmr_superblock&)>& edit) {
+    for (unsigned i = 0; i < dmr_copies(spare->size()); ++i) {
+        dmr_superblock sb;
+        std::memcpy(&sb, spare->peek(dmr_copy_offsets[i], sizeof(sb)).data(), sizeof(sb));
+        if (dmr_superblock_verdict(&sb, dmr_copy_offsets[i]) != DMR_OK) continue;
+        edit(sb);
+        sb.crc = dmr_to_le32(dmr_superblock_crc(&sb, dmr_copy_offsets[i]));
+        spare->poke(dmr_copy_offsets[i], &sb, sizeof(sb));
+    }
+}
+
+void TestPair::edit_entries(const std::function<void(dmr_entry&)>& edit) {
+    const dmr_superblock sb = superblock();
+    for (std::uint64_t slot = 0; slot < dmr_le64(sb.table_ready); ++slot) {
+        for (int copy = 0; copy < 2; ++copy) {
+            const std::uint64_t in_page = dmr_entries_per_page(&sb);
+            const std::uint64_t at =
+                dmr_page_offset(&sb, copy, slot / in_page) + slot % in_page * DMR_ENTRY_SIZE;
+            dmr_entry entry;
+            std::memcpy(&entry, spare->peek(at, sizeof(entry)).data(), sizeof(entry));
+            if (!dmr_entry_valid(&sb, &entry, slot) || entry.state != DMR_REMAPPED) continue;
+            edit(entry);
+            entry.crc = dmr_to_le32(dmr_entry_crc(&entry, sb.uuid, slot));
+            spare->poke(at, &entry, sizeof(entry));
+        }
+    }
+}
+
 std::vector<RemapInfo> TestPair::remaps() const {
     std::vector<RemapInfo> all;
     disk->list_remaps([&](const RemapInfo& info) { all.push_back(info); });

@@ -56,6 +56,10 @@ public:
     bool saw(EventKind kind) const;
     bool has_cause(const std::string& name) const;
 
+    // Changes all valid superblock copies behind the disk's back, with right checksums.
+    void edit_superblocks(const std::function<void(dmr_superblock&)>& edit);
+    // The same for all remapped entries of both copies of the table.
+    void edit_entries(const std::function<void(dmr_entry&)>& edit);
     dmr_superblock superblock() const;  // the newest valid copy; fails the test when there is none
     std::vector<RemapInfo> remaps() const;
     std::optional<RemapInfo> remap_of(std::uint64_t block) const;

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// P4: any one copy of any metadata may be bad in any way; it is detected, the good copy wins, the
+// bad one is rewritten. Without any good copy the pair does not open, and nothing is written.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "core/meta/examine.h"
+#include "core/refusal.h"
+#include "tests/support/test_pair.h"
+
+namespace dmremap::test {
+namespace {
+
+constexpr std::uint64_t kRemaps = 5;
+
+// A closed pair with some remaps, and the spare as it was before the last of them.
+struct Prepared {
+    TestPair pair;
+    std::vector<std::byte> earlier;
+
+    Prepared() {
+        pair.fill_main(1);
+        pair.format();
+        pair.open();
+        for (std::uint64_t i = 0; i < kRemaps; ++i) {
+            const std::string sector = std::to_string(800 + 8 * i);
+            pair.plan->apply("main bad write " + sector + "+8\n");
+            if (i == kRemaps - 1) {
+                pair.close();
+                earlier = pair.spare->snapshot();
+                pair.open();
+            }
+            EXPECT_EQ(write_sectors(*pair.disk, 800 + 8 * i, 8, 2), 0);
+        }
+        pair.close();
+    }
+
+    void expect_data() {
+        EXPECT_EQ(pair.remaps().size(), kRemaps);
+        EXPECT_EQ(read_sectors(*pair.disk, 800, 8 * kRemaps), pattern(800, 8 * kRemaps, 2));
+        EXPECT_EQ(read_sectors(*pair.disk, 792, 8), pattern(792, 8, 1));
+    }
+};
+
+const char* const kDamages[] = {"unreadable", "zeroed", "garbled", "torn", "stale"};
+
+void damage(Prepared& prepared, const std::string& how, std::uint64_t offset,
+            std::uint64_t length) {
+    Medium& spare = *prepared.pair.spare;
+    if (how == "unreadable") {
+        Fault fault;
+        fault.read = fault.heals = true;
+        spare.set_fault(offset / kSector, length / kSector, fault);
+    } else if (how == "zeroed") {
+        spare.poke(offset, zeros(length).data(), length);
+    } else if (how == "garbled") {
+        spare.poke(offset, pattern(77, length / kSector, 9).data(), length);
+    } else if (how == "torn") {
+        spare.poke(offset, pattern(77, 1, 9).data(), kSector);
+    } else {
+        spare.poke(offset, prepared.earlier.data() + offset, length);
+    }
+}
+
+void expect_repaired(TestPair& pair) {
+    EXPECT_FALSE(pair.spare->has_faults()) << "the unreadable copy was not rewritten";
+    const auto device = pair.spare->device();
+    const SpareReport report = examine_spare(*device, true);
+    EXPECT_TRUE(report.fatal.empty());
+    EXPECT_TRUE(report.repairable.empty()) << "still to repair: " << report.repairable.front();
+    for (const SuperblockCopy& copy : report.copies) EXPECT_EQ(copy.verdict, DMR_OK);
+}
+
+TEST(Promises, P4_OneBadSuperblockCopyCostsNothing) {
+    for (const char* how : kDamages) {
+        for (unsigned copy = 0; copy < dmr_copies(Shape{}.spare_size); ++copy) {
+            SCOPED_TRACE(std::string(how) + " superblock copy " + std::to_string(copy));
+            Prepared prepared;
+            damage(prepared, how, dmr_copy_offsets[copy], DMR_SUPERBLOCK_SIZE);
+            ASSERT_NO_THROW(prepared.pair.open());
+            prepared.expect_data();
+            prepared.pair.close();
+            expect_repaired(prepared.pair);
+        }
+    }
+}
+
+TEST(Promises, P4_AllButOneSuperblockCopyBadCostsNothing) {
+    for (const char* how : {"zeroed", "garbled", "stale"}) {
+        for (unsigned good = 0; good < dmr_copies(Shape{}.spare_size); ++good) {
+            SCOPED_TRACE(std::string(how) + " all but copy " + std::to_string(good));
+            Prepared prepared;
+            for (unsigned copy = 0; copy < dmr_copies(Shape{}.spare_size); ++copy)
+                if (copy != good)
+                    damage(prepared, how, dmr_copy_offsets[copy], DMR_SUPERBLOCK_SIZE);
+            ASSERT_NO_THROW(prepared.pair.open());
+            prepared.expect_data();
+            prepared.pair.close();
+            expect_repaired(prepared.pair);
+        }
+    }
+}
+
+TEST(Promises, P4_OneBadCopyOfThePageCostsNothing) {
+    for (const char* how : kDamages) {
+        for (int copy = 0; copy < 2; ++copy) {
+            SCOPED_TRACE(std::string(how) + " page in copy " + std::to_string(copy));
+            Prepared prepared;
+            const dmr_superblock sb = prepared.pair.superblock();
+            damage(prepared, how, dmr_page_offset(&sb, copy, 0), dmr_le32(sb.page_size));
+            ASSERT_NO_THROW(prepared.pair.open());
+            prepared.expect_data();
+            prepared.pair.close();
+            expect_repaired(prepared.pair);
+        }
+    }
+}
+
+// Each entry may have its good copy elsewhere.
+TEST(Promises, P4_EntriesOfOnePageBadInDifferentCopies) {
+    Prepared prepared;
+    const dmr_superblock sb = prepared.pair.superblock();
+    for (std::uint64_t entry = 0; entry < 64; ++entry) {
+        const std::uint64_t at = dmr_page_offset(&sb, static_cast<int>(entry % 2), 0);
+        prepared.pair.spare->poke(at + entry * DMR_ENTRY_SIZE, zeros(DMR_ENTRY_SIZE).data(),
+                                  DMR_ENTRY_SIZE);
+    }
+    ASSERT_NO_THROW(prepared.pair.open());
+    prepared.expect_data();
+    prepared.pair.close();
+    expect_repaired(prepared.pair);
+}
+
+TEST(Promises, P4_WithoutAGoodCopyItDoesNotOpen) {
+    for (const char* how : {"unreadable", "zeroed", "garbled"}) {
+        SCOPED_TRACE(how);
+        Prepared prepared;
+        TestPair& pair = prepared.pair;
+        const dmr_superblock sb = pair.superblock();
+        for (int copy = 0; copy < 2; ++copy)
+            damage(prepared, how, dmr_page_offset(&sb, copy, 0), dmr_le32(sb.page_size));
+        const auto spare_before = pair.spare->snapshot();
+        const auto main_before = pair.main->snapshot();
+        EXPECT_THROW(pair.open(), Refusal);
+        EXPECT_EQ(pair.spare->snapshot(), spare_before) << "a refused opening wrote to the spare";
+        EXPECT_THROW(pair.open({.read_only = true}), Refusal);
+        // For rescue it opens, and still writes nothing.
+        ASSERT_NO_THROW(pair.open({.read_only = true, .rescue = true}));
+        EXPECT_TRUE(pair.has_cause("rescue"));
+        EXPECT_EQ(write_sectors(*pair.disk, 0, 8, 3), EROFS);
+        pair.disk->close();
+        pair.disk.reset();
+        EXPECT_EQ(pair.spare->snapshot(), spare_before);
+        EXPECT_EQ(pair.main->snapshot(), main_before);
+    }
+}
+
+TEST(Promises, P4_WithoutASuperblockItIsNeverReinitialised) {
+    Prepared prepared;
+    for (unsigned copy = 0; copy < dmr_copies(Shape{}.spare_size); ++copy)
+        damage(prepared, "torn", dmr_copy_offsets[copy], DMR_SUPERBLOCK_SIZE);
+    const auto before = prepared.pair.spare->snapshot();
+    EXPECT_THROW(prepared.pair.open(), Refusal);
+    EXPECT_EQ(prepared.pair.spare->snapshot(), before);
+}
+
+}  // namespace
+}  // namespace dmremap::test

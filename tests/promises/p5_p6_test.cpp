@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// P5: a transient error destroys nothing. P6: a dying cable does not eat the spare.
+#include <gtest/gtest.h>
+
+#include <cerrno>
+
+#include "tests/support/test_pair.h"
+
+namespace dmremap::test {
+namespace {
+
+TEST(Promises, P5_MainKeepsItsDataAndRetrySectorsComeBack) {
+    TestPair pair;
+    pair.fill_main(1);
+    pair.format();
+    pair.open();
+    pair.plan->apply("main bad read 1003+2\n");
+    read_sectors(*pair.disk, 1000, 8, EIO);
+    EXPECT_EQ(pair.main->snapshot(), pattern(0, pair.sectors(), 1)) << "main was written to";
+    const auto remap = pair.remap_of(125);
+    ASSERT_TRUE(remap);
+    EXPECT_EQ(remap->lost, 0x18);
+    EXPECT_EQ(remap->retry, 0x18);
+    EXPECT_EQ(pair.disk->salvage(), 0u);
+    pair.reopen();
+    pair.plan->apply("heal main 1003\n");
+    EXPECT_EQ(pair.disk->salvage(), 1u);
+    EXPECT_EQ(read_sectors(*pair.disk, 1000, 4), pattern(1000, 4, 1));
+    read_sectors(*pair.disk, 1004, 1, EIO);
+    pair.plan->apply("main clear\n");
+    EXPECT_EQ(pair.disk->salvage(), 1u);
+    EXPECT_EQ(read_sectors(*pair.disk, 1000, 8), pattern(1000, 8, 1));
+    EXPECT_EQ(pair.disk->status().state, State::healthy);
+    EXPECT_TRUE(pair.saw(EventKind::salvaged));
+    pair.reopen();
+    EXPECT_EQ(read_sectors(*pair.disk, 1000, 8), pattern(1000, 8, 1));
+}
+
+TEST(Promises, P5_AnErrorThatPassesAtTheSecondTryRelocatesNothing) {
+    TestPair pair;
+    pair.fill_main(1);
+    pair.format();
+    pair.open();
+    pair.plan->apply("main bad all 1003 times=1\n");
+    EXPECT_EQ(read_sectors(*pair.disk, 1000, 8), pattern(1000, 8, 1));
+    pair.plan->apply("main bad all 2003 times=1\n");
+    EXPECT_EQ(write_sectors(*pair.disk, 2000, 8, 2), 0);
+    EXPECT_EQ(read_sectors(*pair.disk, 2000, 8), pattern(2000, 8, 2));
+    EXPECT_EQ(pair.disk->status().active_mappings, 0u);
+}
+
+TEST(Promises, P5_AnUnreadableSlotKeepsItsMapping) {
+    TestPair pair;
+    pair.fill_main(1);
+    pair.format();
+    pair.open();
+    pair.plan->apply("main bad write 1000+8\n");
+    EXPECT_EQ(write_sectors(*pair.disk, 1000, 8, 2), 0);
+    const auto remap = pair.remap_of(125);
+    ASSERT_TRUE(remap);
+    const std::string slot = std::to_string(remap->spare_sector + 3);
+    pair.plan->apply("spare bad read " + slot + "\n");
+    read_sectors(*pair.disk, 1000, 8, EIO);
+    EXPECT_EQ(read_sectors(*pair.disk, 1000, 3), pattern(1000, 3, 2));
+    const auto after = pair.remap_of(125);
+    ASSERT_TRUE(after);
+    EXPECT_EQ(after->slot, remap->slot);
+    EXPECT_EQ(after->lost, 0);
+    pair.reopen();
+    read_sectors(*pair.disk, 1003, 1, EIO);
+    pair.plan->apply("heal spare " + slot + "\n");
+    EXPECT_EQ(read_sectors(*pair.disk, 1000, 8), pattern(1000, 8, 2));
+}
+
+TEST(Promises, P6_ResourceErrorsRelocateNothing) {
+    for (const char* error : {"ENOMEM", "EAGAIN", "EBUSY"}) {
+        SCOPED_TRACE(error);
+        TestPair pair;
+        pair.fill_main(1);
+        pair.format();
+        pair.open();
+        pair.plan->apply(std::string("main bad all 1000+8 error=") + error + "\n");
+        EXPECT_NE(write_sectors(*pair.disk, 1000, 8, 2), 0);
+        std::vector<std::byte> block(kBlock);
+        EXPECT_NE(pair.disk->read(1000 * kSector, block.data(), kBlock), 0);
+        EXPECT_EQ(pair.disk->status().active_mappings, 0u);
+        EXPECT_EQ(pair.disk->status().lost_sectors, 0u);
+    }
+}
+
+TEST(Promises, P6_MediumErrorsAllRelocate) {
+    for (const char* error : {"EIO", "ENODATA", "EILSEQ", "EREMOTEIO", "ETIMEDOUT"}) {
+        SCOPED_TRACE(error);
+        TestPair pair;
+        pair.fill_main(1);
+        pair.format();
+        pair.open();
+        pair.plan->apply(std::string("main bad write 1000+8 error=") + error + "\n");
+        EXPECT_EQ(write_sectors(*pair.disk, 1000, 8, 2), 0);
+        EXPECT_EQ(pair.disk->status().active_mappings, 1u);
+    }
+}
+
+TEST(Promises, P6_ADeviceThatIsGoneRelocatesNothing) {
+    TestPair pair;
+    pair.fill_main(1);
+    pair.format();
+    pair.open();
+    pair.plan->apply("main vanish\n");
+    std::vector<std::byte> block(kBlock);
+    for (std::uint64_t s = 0; s < pair.sectors(); s += 256) {
+        EXPECT_NE(pair.disk->read(s * kSector, block.data(), kBlock), 0);
+        EXPECT_NE(write_sectors(*pair.disk, s, 8, 2), 0);
+    }
+    EXPECT_EQ(pair.disk->status().active_mappings, 0u);
+    EXPECT_TRUE(pair.saw(EventKind::device_gone) || pair.saw(EventKind::breaker_tripped));
+    EXPECT_NE(pair.disk->status().state, State::healthy);
+}
+
+TEST(Promises, P6_ErrorsEverywhereTripTheBreaker) {
+    constexpr std::uint64_t kRegions = 96;
+    TestPair pair({.main_size = kRegions << 20});
+    pair.format();
+    pair.open();
+    for (const char* kind : {"read", "write"}) {
+        SCOPED_TRACE(kind);
+        pair.plan->apply(std::string("main bad ") + kind + " *\n");
+        std::vector<std::byte> block(kBlock);
+        for (std::uint64_t region = 0; region < kRegions; ++region) {
+            const std::uint64_t offset = (region << 20) + 40 * kBlock;
+            if (std::string(kind) == "read")
+                EXPECT_EQ(pair.disk->read(offset, block.data(), kBlock), EIO);
+            else
+                pair.disk->write(offset, block.data(), kBlock);
+        }
+        const std::uint64_t limit = dmr_le32(pair.superblock().breaker_regions);
+        EXPECT_LE(pair.disk->status().active_mappings, limit);
+        EXPECT_TRUE(pair.saw(EventKind::breaker_tripped));
+        EXPECT_TRUE(pair.has_cause("breaker"));
+        EXPECT_NE(pair.disk->write(0, block.data(), kBlock) == 0, std::string(kind) == "write");
+        // What is not relocated is not lost either: the cable is back, all can be read.
+        pair.plan->apply("main clear\n");
+        for (std::uint64_t offset = 40 * kBlock; offset < pair.main->size(); offset += 1 << 20)
+            pair.disk->read(offset, block.data(), kBlock);
+        pair.disk->salvage();
+        EXPECT_EQ(pair.disk->status().lost_sectors, 0u);
+        pair.reopen();
+    }
+}
+
+// Bad spots among good blocks are what the spare is for, however many regions they lie in.
+TEST(Promises, P6_BadSpotsAmongGoodBlocksDoNotTripTheBreaker) {
+    constexpr std::uint64_t kRegions = 96;
+    TestPair pair({.main_size = kRegions << 20});
+    pair.format();
+    pair.open();
+    for (std::uint64_t region = 0; region < kRegions; ++region) {
+        const std::uint64_t sector = (region << 11) + 64;
+        pair.plan->apply("main bad write " + std::to_string(sector) + "\n");
+        EXPECT_EQ(write_sectors(*pair.disk, sector, 8, 2), 0);
+        EXPECT_EQ(write_sectors(*pair.disk, sector + 8, 8, 2), 0);
+    }
+    EXPECT_EQ(pair.disk->status().active_mappings, kRegions);
+    EXPECT_FALSE(pair.saw(EventKind::breaker_tripped));
+}
+
+}  // namespace
+}  // namespace dmremap::test
