@@ -144,9 +144,12 @@ TEST(Promises, P4_WithoutAGoodCopyItDoesNotOpen) {
         const auto main_before = pair.main->snapshot();
         EXPECT_THROW(pair.open(), Refusal);
         EXPECT_EQ(pair.spare->snapshot(), spare_before) << "a refused opening wrote to the spare";
-        EXPECT_THROW(pair.open({.read_only = true}), Refusal);
+        OpenOptions options;
+        options.read_only = true;
+        EXPECT_THROW(pair.open(options), Refusal);
         // For rescue it opens, and still writes nothing.
-        ASSERT_NO_THROW(pair.open({.read_only = true, .rescue = true}));
+        options.rescue = true;
+        ASSERT_NO_THROW(pair.open(options));
         EXPECT_TRUE(pair.has_cause("rescue"));
         EXPECT_EQ(write_sectors(*pair.disk, 0, 8, 3), EROFS);
         pair.disk->close();
