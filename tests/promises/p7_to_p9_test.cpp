@@ -254,7 +254,8 @@ TEST(Promises, P8_RequestsOutsideTheDiskAreRefused) {
     pair.open();
     std::vector<std::byte> block(kBlock);
     const std::uint64_t size = pair.disk->size();
-    for (const std::uint64_t offset : {size, size - 1, size + kBlock, ~0ull, ~0ull - kBlock + 2}) {
+    constexpr std::uint64_t kLast = ~std::uint64_t{0};
+    for (const std::uint64_t offset : {size, size - 1, size + kBlock, kLast, kLast - kBlock + 2}) {
         SCOPED_TRACE(offset);
         EXPECT_EQ(pair.disk->read(offset, block.data(), kBlock), EINVAL);
         EXPECT_EQ(pair.disk->write(offset, block.data(), kBlock), EINVAL);
