@@ -109,21 +109,15 @@ TEST(Mistakes, M12_AClockSetBackInvalidatesNothing) {
     EXPECT_EQ(read_sectors(*pair.disk, 80, 8), pattern(80, 8, 4));
 }
 
-// Fails the reads of main's block at `sector` by a hook, and holds those after the first `failing`.
-struct Obstacle {
-    Obstacle(TestPair& pair, std::uint64_t sector) : pair_(pair), sector_(sector) {}
-    void hold_after(unsigned failing) {
-        pair_.main->set_hook([this, failing](const Call& call) {
-            if (call.op != Op::read || call.offset + call.length <= sector_ * kSector ||
-                call.offset >= (sector_ + 8) * kSector)
-                return Medium::kPass;
-            return ++reads_ <= failing ? EIO : Medium::kHold;
-        });
-    }
-    TestPair& pair_;
-    const std::uint64_t sector_;
-    std::atomic<unsigned> reads_{0};
-};
+// Holds the reads of one block of main that reach the medium: the fault device fails those that
+// touch a bad sector before, so these are the second tries and the salvage.
+void hold_reads(TestPair& pair, std::uint64_t sector) {
+    pair.main->set_hook([sector](const Call& call) {
+        const bool other = call.op != Op::read || call.offset + call.length <= sector * kSector ||
+                           call.offset >= (sector + 8) * kSector;
+        return other ? Medium::kPass : Medium::kHold;
+    });
+}
 
 // Two reads of a block fail together. While the first one's salvage is held on main a write comes.
 // It must neither be lost in the salvage's shadow nor be undone by the second read's salvage.
@@ -134,10 +128,7 @@ TEST(Mistakes, M14_ASecondSalvageDoesNotUndoAWrite) {
         Opened pair;
         // Sector + 3 is bad for ever, so that the salvage ends in a relocation.
         pair.plan->apply("main bad all " + std::to_string(sector + 3) + "\n");
-        Obstacle obstacle(pair, sector);
-        obstacle.hold_after(0);
-        // Of each whole-block read the fault device fails the call before it reaches the medium, so
-        // what is held is the salvage, sector by sector.
+        hold_reads(pair, sector);
         Pending first(*pair.disk, Op::read, sector * kSector, kBlock);
         Pending second(*pair.disk, Op::read, sector * kSector, kBlock);
         pair.main->wait_held(1);
@@ -159,8 +150,7 @@ TEST(Mistakes, M15_NoWriteSlipsOntoMainBehindARemap) {
     constexpr std::uint64_t kSector0 = 1600;
     Opened pair;
     pair.plan->apply("main bad read 1603\n");
-    Obstacle obstacle(pair, kSector0);
-    obstacle.hold_after(0);
+    hold_reads(pair, kSector0);
     Pending read(*pair.disk, Op::read, kSector0 * kSector, kBlock);
     pair.main->wait_held(1);  // the salvage
     const auto log = std::make_shared<Medium::Log>();
