@@ -59,8 +59,6 @@ int BlockIo::read_spare(std::uint64_t offset, std::byte* data, std::uint64_t len
 }
 
 int BlockIo::write_spare(std::uint64_t offset, const std::byte* data, std::uint64_t length) {
-    // Raised before the write is acknowledged, so that a later flush knows of it.
-    disk_.spare_writes.fetch_add(1, std::memory_order_acq_rel);
     return call(*disk_.spare, Op::write, offset, const_cast<std::byte*>(data), length);
 }
 

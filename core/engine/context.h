@@ -41,8 +41,7 @@ struct Context {
     std::unique_ptr<Breaker> breaker;
     HealerTotals totals;
 
-    std::atomic<bool> flush_failed{false};       // sticky until reopen (P2)
-    std::atomic<std::uint64_t> spare_writes{0};  // user's data written to slots, ever
+    std::atomic<bool> flush_failed{false};  // sticky until reopen (P2)
 
     std::uint64_t slot_offset(std::uint64_t slot) const {
         return dmr_slot_offset(&superblocks->current(), slot);

@@ -195,9 +195,6 @@ DiskImpl::Step DiskImpl::hand_to_healer(Piece& piece) {
 void DiskImpl::run_done(Piece& piece, Op op, bool on_spare, int error) {
     if (on_spare) {
         disk_->counters->spare_call(op, error == 0);
-        if (changes_data(op)) {
-            disk_->spare_writes.fetch_add(1, std::memory_order_acq_rel);
-        }
     } else {
         disk_->counters->main_call(op, error == 0);
     }
@@ -270,8 +267,8 @@ void DiskImpl::finish(Piece& piece, int error) {
     request.done(request, error);
 }
 
-// Main first, then the spare when it holds user's data that no flush has covered yet. The number of
-// such writes is read before the spare is flushed: all of them were acknowledged before.
+// Main, then the spare: both may hold what was acknowledged, the spare also from before a crash of
+// this program.
 void DiskImpl::submit_flush(Piece& piece) {
     if (disk_->read_only) {
         finish(piece, 0);
@@ -298,11 +295,6 @@ void DiskImpl::main_flushed(Piece& piece) {
         finish(piece, EIO);
         return;
     }
-    piece.offset = disk_->spare_writes.load(std::memory_order_acquire);
-    if (spare_flushed_.load(std::memory_order_acquire) >= piece.offset) {
-        finish(piece, disk_->flush_failed ? EIO : 0);
-        return;
-    }
     piece.io.done = [](Io& io) {
         Piece& owner = *static_cast<Piece*>(io.context);
         static_cast<DiskImpl*>(owner.disk)->spare_flushed(owner);
@@ -316,10 +308,6 @@ void DiskImpl::spare_flushed(Piece& piece) {
         disk_->note_flush_failure(*disk_->spare, piece.io.error);
         finish(piece, EIO);
         return;
-    }
-    std::uint64_t seen = spare_flushed_.load(std::memory_order_relaxed);
-    while (seen < piece.offset &&
-           !spare_flushed_.compare_exchange_weak(seen, piece.offset, std::memory_order_acq_rel)) {
     }
     finish(piece, disk_->flush_failed ? EIO : 0);
 }

@@ -52,7 +52,6 @@ private:
 
     std::unique_ptr<Context> disk_;
     const dmr_superblock opened_as_;               // its geometry and UUID never change
-    std::atomic<std::uint64_t> spare_flushed_{0};  // spare_writes covered by a finished flush
     std::atomic<bool> closed_{false};
     int close_result_ = 0;
     const std::uint64_t opened_ns_;
