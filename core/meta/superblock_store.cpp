@@ -71,7 +71,10 @@ int SuperblockStore::write_copies(const std::vector<unsigned>& which, unsigned& 
     for (const unsigned i : which) {
         dmr_superblock image = current_;
         image.crc = dmr_to_le32(dmr_superblock_crc(&image, dmr_copy_offsets[i]));
-        const int failed = spare_.write(dmr_copy_offsets[i], &image, sizeof(image));
+        int failed = spare_.write(dmr_copy_offsets[i], &image, sizeof(image));
+        if (failed != 0) {
+            failed = spare_.write(dmr_copy_offsets[i], &image, sizeof(image));
+        }
         newest_[i] = failed == 0;
         if (failed != 0) {
             error = failed;
@@ -100,6 +103,10 @@ int SuperblockStore::write(const dmr_superblock& next, std::uint64_t skip) {
 
     unsigned written = 0;
     int error = write_copies(first, written);
+    while (written == 0 && second.size() > 1) {
+        error = write_copies({second.front()}, written);
+        second.erase(second.begin());
+    }
     if (written == 0) {
         return error != 0 ? error : EIO;
     }
