@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "core/meta/table_load.h"
 
-#include <tbb/blocked_range.h>
-#include <tbb/parallel_for.h>
-
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <thread>
 
 #include "core/meta/page_io.h"
 #include "core/meta/table_step.h"
@@ -16,6 +14,7 @@ namespace dmremap {
 namespace {
 
 constexpr std::uint64_t kPagesAtOnce = 1024;
+constexpr std::uint64_t kPagesPerThread = 256;
 
 // One page's two copies against each other; `truth` receives what counts.
 struct PageJudge {
@@ -66,8 +65,8 @@ void judge_pages(const dmr_superblock& sb, std::uint64_t first_page, std::uint64
                  LoadedTable& table) {
     const std::uint64_t per_page = dmr_entries_per_page(&sb);
     std::vector<PageJudge> judges(count, PageJudge{sb});
-    tbb::parallel_for(tbb::blocked_range<std::uint64_t>(0, count), [&](const auto& range) {
-        for (std::uint64_t page = range.begin(); page < range.end(); page++) {
+    const auto judge = [&](std::uint64_t begin, std::uint64_t end) {
+        for (std::uint64_t page = begin; page < end; page++) {
             for (std::uint64_t i = page * per_page; i < (page + 1) * per_page; i++) {
                 const std::uint64_t slot = first_page * per_page + i;
                 if (slot < table.entries.size()) {
@@ -75,7 +74,18 @@ void judge_pages(const dmr_superblock& sb, std::uint64_t first_page, std::uint64
                 }
             }
         }
-    });
+    };
+    // Checksums of a large table are worth all processors; each thread judges pages of its own.
+    const std::uint64_t threads =
+        count < kPagesPerThread ? 1 : std::max(1u, std::thread::hardware_concurrency());
+    const std::uint64_t share = (count + threads - 1) / threads;
+    {
+        std::vector<std::jthread> others;
+        for (std::uint64_t begin = share; begin < count; begin += share) {
+            others.emplace_back(judge, begin, std::min(begin + share, count));
+        }
+        judge(0, std::min(share, count));
+    }
     for (std::uint64_t page = 0; page < count; page++) {
         table.pages[first_page + page] = judges[page].health();
         table.report.no_copy += judges[page].no_copy;
