@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ctl/mounts.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "core/refusal.h"
+
+namespace dmremap::ctl {
+
+namespace {
+
+constexpr const char* kMountinfo = "/proc/self/mountinfo";
+constexpr const char* kType = "fuse.dmremapfs";
+
+bool octal(char c) { return c >= '0' && c <= '7'; }
+
+}  // namespace
+
+std::string unescape_octal(const std::string& text) {
+    std::string result;
+    for (std::size_t i = 0; i < text.size(); i++) {
+        const bool escape = text[i] == '\\' && i + 3 < text.size() && text[i + 1] >= '0' &&
+                            text[i + 1] <= '3' && octal(text[i + 2]) && octal(text[i + 3]);
+        if (!escape) {
+            result += text[i];
+            continue;
+        }
+        result += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 +
+                                    (text[i + 3] - '0'));
+        i += 3;
+    }
+    return result;
+}
+
+std::vector<Mount> parse_mountinfo(std::istream& mountinfo) {
+    std::vector<Mount> mounts;
+    std::string line;
+    while (std::getline(mountinfo, line)) {
+        // id parent major:minor root point options [optional...] - type source super-options
+        std::istringstream words(line);
+        std::string word, root, point, type, source;
+        words >> word >> word >> word >> root >> point >> word;
+        while (words >> word && word != "-") {
+        }
+        if (!(words >> type >> source) || type != kType) continue;
+        mounts.push_back({unescape_octal(point), unescape_octal(source)});
+    }
+    return mounts;
+}
+
+std::vector<Mount> disks_up() {
+    std::ifstream file(kMountinfo);
+    if (!file)
+        throw Refusal(RefusalKind::system, std::string(kMountinfo) +
+                                               " cannot be read, so it is not known what is up: " +
+                                               std::strerror(errno));
+    return parse_mountinfo(file);
+}
+
+}  // namespace dmremap::ctl

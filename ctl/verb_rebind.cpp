@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// rebind: tells a spare that its main now goes by another identity.
+#include <boost/program_options/value_semantic.hpp>
+
+#include "core/meta/examine.h"
+#include "core/pair/pair.h"
+#include "ctl/text.h"
+#include "ctl/verb.h"
+
+namespace po = boost::program_options;
+
+namespace dmremap::ctl {
+
+namespace {
+
+void declare(OptionDeclarations& options) {
+    options.add_options()("main", po::value<std::string>()->required()->value_name("MAIN"),
+                          "the main as it is known now; it is only read");
+    options.add_options()("force",
+                          "go on although the witness cannot prove that it is the same data");
+}
+
+Answer run(const Arguments& arguments) {
+    const std::string main = arguments.value("main");
+    const std::string& spare = arguments.operands().front();
+    PairOptions options;
+    options.main_read_only = true;
+    const DevicePair pair = open_pair(main, spare, options);
+    const std::string difference = rebind_spare(*pair.main, *pair.spare, arguments.has("force"));
+
+    Answer answer;
+    answer.json = {{"main", main},
+                   {"spare", spare},
+                   {"changed", !difference.empty()},
+                   {"difference", difference}};
+    answer.text = difference.empty()
+                      ? spare + " knows " + main + " already as it is; nothing was changed"
+                      : spare + " now knows " + main + " by its new identity: " + difference;
+    answer.text = printable(answer.text) + "\n";
+    for (const std::string& note : {pair.main->info().note, pair.spare->info().note})
+        if (!note.empty()) answer.notes.push_back(note);
+    return answer;
+}
+
+}  // namespace
+
+extern constinit const Verb rebind_verb = {
+    .name = "rebind",
+    .usage = "--main MAIN [--force] SPARE",
+    .help = "accept a main whose identity changed, when its data proves to be the same",
+    .operands_min = 1,
+    .operands_max = 1,
+    .declare = declare,
+    .exit_codes = ExitCodes::usual,
+    .run = run,
+};
+
+}  // namespace dmremap::ctl

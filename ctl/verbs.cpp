@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The table of verbs: a new one is a file and a line here.
+#include <algorithm>
+
+#include "ctl/verb.h"
+
+namespace dmremap::ctl {
+
+extern const Verb format_verb;
+extern const Verb examine_verb;
+extern const Verb check_verb;
+extern const Verb list_verb;
+extern const Verb status_verb;
+extern const Verb rebind_verb;
+
+const std::vector<const Verb*>& all_verbs() {
+    static const std::vector<const Verb*> verbs = {
+        &format_verb, &examine_verb, &check_verb, &list_verb, &status_verb, &rebind_verb,
+    };
+    return verbs;
+}
+
+const Verb* find_verb(std::string_view name) {
+    const auto& verbs = all_verbs();
+    const auto found = std::find_if(verbs.begin(), verbs.end(),
+                                    [name](const Verb* verb) { return verb->name == name; });
+    return found == verbs.end() ? nullptr : *found;
+}
+
+}  // namespace dmremap::ctl
