@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -143,10 +144,9 @@ int run(MountOptions options, char* argv0) {
 
 int main(int argc, char** argv) {
     using namespace dmremap;
-    std::string program = "dmremapfs";
+    const std::string program = program_name(argc, argv);
     try {
         MountOptions options = parse_mount_options(argc, argv);
-        program = options.program;
         if (options.help) {
             std::fputs(mount_usage(program).c_str(), stdout);
             return kExitMounted;

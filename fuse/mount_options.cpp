@@ -232,10 +232,14 @@ std::vector<std::string> split_options(const std::string& list) {
     return words;
 }
 
+std::string program_name(int argc, const char* const* argv) {
+    const std::string path = argc > 0 ? argv[0] : "dmremapfs";
+    return path.substr(path.rfind('/') + 1);
+}
+
 MountOptions parse_mount_options(int argc, const char* const* argv) {
     MountOptions options;
-    const std::string path = argc > 0 ? argv[0] : "dmremapfs";
-    options.program = path.substr(path.rfind('/') + 1);
+    options.program = program_name(argc, argv);
     const bool helper = options.program.starts_with("mount.");
 
     const auto words = parse_words(argc, argv);

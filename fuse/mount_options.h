@@ -14,7 +14,7 @@
 namespace dmremap {
 
 struct MountOptions {
-    std::string program;  // name for messages: the last part of argv[0]
+    std::string program;  // program_name()
     std::string main;     // with demo: a name only
     std::string mountpoint;
     std::string spare;
@@ -39,6 +39,9 @@ struct MountOptions {
     bool help = false;     // print mount_usage(); the rest is not checked
     bool version = false;  // likewise
 };
+
+// How the program was called, for messages: the last part of argv[0].
+std::string program_name(int argc, const char* const* argv);
 
 // Throws Refusal(usage) with one sentence that names the word at fault.
 MountOptions parse_mount_options(int argc, const char* const* argv);
