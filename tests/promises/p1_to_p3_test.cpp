@@ -70,7 +70,10 @@ TEST(Promises, P2_AFlushThatFailsStaysFailed) {
         pair.fill_main(1);
         pair.format();
         pair.open();
-        EXPECT_EQ(write_sectors(*pair.disk, 8, 8, 2), 0);
+        // Both devices hold something that was not flushed.
+        pair.plan->apply("main bad write 80+8\n");
+        EXPECT_EQ(write_sectors(*pair.disk, 80, 8, 2), 0);
+        EXPECT_EQ(write_sectors(*pair.disk, 72, 16, 2), 0);
         pair.plan->apply(std::string(role) + " fail flush 1\n");
         EXPECT_NE(pair.disk->flush(), 0);
         EXPECT_NE(pair.disk->flush(), 0);

@@ -117,7 +117,8 @@ TEST(Promises, P4_OneBadCopyOfThePageCostsNothing) {
     }
 }
 
-// Each entry may have its good copy elsewhere.
+// Each entry may have its good copy elsewhere. Then neither page may be rewritten while what lives
+// in it has no other copy, so there may be something left to repair, but nothing at risk.
 TEST(Promises, P4_EntriesOfOnePageBadInDifferentCopies) {
     Prepared prepared;
     const dmr_superblock sb = prepared.pair.superblock();
@@ -126,10 +127,16 @@ TEST(Promises, P4_EntriesOfOnePageBadInDifferentCopies) {
         prepared.pair.spare->poke(at + entry * DMR_ENTRY_SIZE, zeros(DMR_ENTRY_SIZE).data(),
                                   DMR_ENTRY_SIZE);
     }
-    ASSERT_NO_THROW(prepared.pair.open());
-    prepared.expect_data();
-    prepared.pair.close();
-    expect_repaired(prepared.pair);
+    for (int round = 0; round < 2; ++round) {
+        ASSERT_NO_THROW(prepared.pair.open());
+        prepared.expect_data();
+        prepared.pair.close();
+        const auto device = prepared.pair.spare->device();
+        const SpareReport report = examine_spare(*device, true);
+        EXPECT_TRUE(report.fatal.empty());
+        EXPECT_EQ(report.table.remapped, kRemaps);
+        EXPECT_EQ(report.table.no_copy, 0u);
+    }
 }
 
 TEST(Promises, P4_WithoutAGoodCopyItDoesNotOpen) {

@@ -124,6 +124,7 @@ TEST(Promises, P7_TheMarkOfAnotherMachineIsRefused) {
     pair.edit_superblocks([](dmr_superblock& sb) {
         ASSERT_TRUE(dmr_le32(sb.flags) & DMR_IN_USE);
         std::memset(sb.holder_machine, 0x42, sizeof(sb.holder_machine));
+        std::memset(sb.holder_boot, 0x43, sizeof(sb.holder_boot));
     });
     OpenOptions options;
     options.lock_wait_seconds = 0;

@@ -230,7 +230,7 @@ private:
             oracle_->discard(r.offset, r.length);
             return "discard " + where;
         }
-        oracle_->flush(false);
+        oracle_->flush();
         return "flush";
     }
 
@@ -240,9 +240,9 @@ private:
         medium.set_hook([&](const Call& call) {
             return call.op == Op::flush && armed.exchange(false) ? EIO : Medium::kPass;
         });
-        oracle_->flush(true);
+        oracle_->flush([&] { return !armed; });
         medium.set_hook(nullptr);
-        storm_left_ = std::max<std::uint64_t>(storm_left_, 1 + below(20));
+        if (!armed) storm_left_ = std::max<std::uint64_t>(storm_left_, 1 + below(20));
     }
 
     void add_totals() {

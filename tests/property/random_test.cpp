@@ -37,8 +37,8 @@ const Profile kProfiles[] = {
     {.name = "filling",
      .shape = {.main_size = 12 * kMiB},
      .main_fault = 500,
-     .main_heal = 20,
-     .spot = 256},
+     .main_heal = 10,
+     .spot = 1024},
     // Little happens, so that each single fault meets a disk that is otherwise whole.
     {.name = "calm",
      .shape = {},

@@ -294,11 +294,11 @@ void Oracle::discard(std::uint64_t offset, std::uint64_t length) {
     store(offset, nullptr, length, Outcome::maybe);
 }
 
-void Oracle::flush(bool fault_injected) {
+void Oracle::flush(const std::function<bool()>& device_failed) {
     begin();
     const int error = pair_.disk->flush();
     refresh();
-    if (fault_injected) {
+    if (device_failed && device_failed()) {
         may_be_read_only_ = true;
         if (!error) fail("a flush succeeded although a device failed it");
     }

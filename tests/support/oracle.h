@@ -19,6 +19,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
@@ -39,7 +40,8 @@ public:
     void write(std::uint64_t offset, const std::vector<std::byte>& data);
     void zero(std::uint64_t offset, std::uint64_t length);
     void discard(std::uint64_t offset, std::uint64_t length);
-    void flush(bool fault_injected);
+    // `device_failed`, when given, tells after the flush whether a device failed one.
+    void flush(const std::function<bool()>& device_failed = nullptr);
     void salvage();
     void check();
     // Reads all of the disk, block by block.

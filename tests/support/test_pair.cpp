@@ -23,6 +23,7 @@ TestPair::~TestPair() {
     spare->set_hook(nullptr);
     main->release();
     spare->release();
+    disk.reset();  // its last event still finds the list
 }
 
 void TestPair::format() {
