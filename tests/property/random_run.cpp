@@ -157,7 +157,7 @@ private:
             const std::uint64_t ahead = below(3) == 0 ? 8 * below(16) : 0;
             const std::uint64_t sector = victim->second.spare_sector + ahead + below(8);
             if (sector < pair_.spare->size() / kSector && pair_.in_slots(sector * kSector))
-                pair_.spare->set_fault(sector, 1 + below(3), any_fault());
+                pair_.spare->set_fault(sector, 1 + below(8 - sector % 8), any_fault());
         }
         if (chance(profile_.slot_fault)) heal_one(*pair_.spare);
         if (chance(profile_.meta_fault)) metadata_fault();

@@ -101,7 +101,10 @@ void Oracle::begin() {
 }
 
 void Oracle::fail(const std::string& what) {
-    if (problem_.empty()) problem_ = what;
+    if (!problem_.empty()) return;
+    problem_ = what + "\n  state " + state_name(pair_.disk->status().state);
+    for (const Cause& cause : pair_.disk->status().causes)
+        problem_ += ", " + cause.name + " (" + cause.text + ")";
 }
 
 Oracle::Range Oracle::widened(std::uint64_t offset, std::uint64_t length) const {
