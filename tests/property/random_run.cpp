@@ -46,6 +46,7 @@ public:
                 weather();
                 step = operation();
                 if (n % 1000 == 999) oracle_->check();
+                if (oracle_->may_be_read_only() && storm_left_ == 0) storm_left_ = 1 + below(20);
                 if (storm_left_ != 0 && --storm_left_ == 0) open_again(rng_() % 2 == 0);
             }
             if (oracle_->problem().empty()) finish();

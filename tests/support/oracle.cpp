@@ -73,6 +73,7 @@ void Oracle::on_spare(bool failed, Op op, std::uint64_t first, std::uint64_t cou
     for (std::uint64_t s = first; s < first + count; ++s) {
         if (!spare_slot_[s / 8]) {
             metadata_failed_ |= failed;
+            metadata_failed_ever_ |= failed;
             continue;
         }
         if (op != Op::read) {
@@ -140,6 +141,7 @@ void Oracle::read(std::uint64_t offset, std::uint64_t length) {
     if (error) {
         ++seen_.read_errors;
         const Range range = widened(offset, length);
+        excuse_read_only(pair_.disk->status());
         bool explained = may_be_read_only_ && pair_.disk->status().state == State::failed;
         for (std::uint64_t s = range.first; s < range.end && !explained; ++s)
             explained = unreadable(s) || (may_be_read_only_ && touched_.contains(s / 8));
@@ -237,8 +239,18 @@ void Oracle::store(std::uint64_t offset, const std::byte* data, std::uint64_t le
     }
 }
 
-bool Oracle::write_error_explained(std::uint64_t offset, std::uint64_t length) const {
+// A page whose one copy takes no writes must be left by its entries; without a slot to go to a
+// change of one of them can not be committed, and the rules of order leave nothing but read_only.
+void Oracle::excuse_read_only(const DiskStatus& status) {
+    const std::lock_guard lock(mutex_);
+    if (status.state == State::read_only && metadata_failed_ever_ &&
+        status.slots_used + status.slots_bad >= status.slots)
+        may_be_read_only_ = true;
+}
+
+bool Oracle::write_error_explained(std::uint64_t offset, std::uint64_t length) {
     const DiskStatus status = pair_.disk->status();
+    excuse_read_only(status);
     if (may_be_read_only_ && status.state >= State::read_only) return true;
     const Range range = widened(offset, length);
     // Only the logical blocks at the ends can be asked for in part.
@@ -306,6 +318,7 @@ void Oracle::flush(const std::function<bool()>& device_failed) {
         if (!error) fail("a flush succeeded although a device failed it");
     }
     if (flush_failed_ && !error) fail("a flush succeeded after one had failed");
+    if (error) excuse_read_only(pair_.disk->status());
     if (error && !may_be_read_only_)
         fail(std::string("flush failed with ") + strerror(error) + ", which no device explains");
     if (error) flush_failed_ = true;
@@ -335,6 +348,7 @@ void Oracle::check() {
     refreshed_at_ = ~0ull;
     refresh();
     const DiskStatus status = pair_.disk->status();
+    excuse_read_only(status);
     const dmr_superblock sb = pair_.superblock();
     std::uint64_t lost = 0, retry = 0, before = 0;
     bool first = true;
@@ -401,6 +415,10 @@ void Oracle::reopened() {
     may_be_read_only_ = flush_failed_ = false;
     touched_.clear();
     refreshed_at_ = ~0ull;
+    {
+        const std::lock_guard lock(mutex_);
+        metadata_failed_ever_ = false;
+    }
     begin();
     refresh();
 }

@@ -11,7 +11,8 @@
 //               stained, or failed in its home at the last attempt within this operation
 //   write       part of an unreadable logical block was asked for; or main (or the slot) failed the
 //               write, and the spare is full, failed too, or relocation is off (breaker)
-//   any         the disk's state is read_only or failed, which the test must have caused
+//   any         the disk's state is read_only or failed, which the test must have caused: it said
+//               so, or broke a page while there is no slot its entries could move to
 // check() compares what the disk says of itself with itself and with the model.
 //
 // One thread calls; the media report failures on any.
@@ -77,7 +78,8 @@ private:
     void fail(const std::string& what);
     Range widened(std::uint64_t offset, std::uint64_t length) const;
     bool unreadable(std::uint64_t sector) const;
-    bool write_error_explained(std::uint64_t offset, std::uint64_t length) const;
+    void excuse_read_only(const DiskStatus& status);
+    bool write_error_explained(std::uint64_t offset, std::uint64_t length);
     void store(std::uint64_t offset, const std::byte* data, std::uint64_t length, Outcome outcome);
     void judge_write(const char* what, int error, std::uint64_t offset, const std::byte* data,
                      std::uint64_t length);
@@ -106,6 +108,7 @@ private:
     std::unordered_set<std::uint64_t> slot_unread_;
     bool main_write_failed_ = false, slot_write_failed_ = false, slot_read_failed_ = false,
          metadata_failed_ = false;
+    bool metadata_failed_ever_ = false;  // since the pair was opened
 };
 
 }  // namespace dmremap::test

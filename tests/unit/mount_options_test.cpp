@@ -51,9 +51,9 @@ TEST(MountOptions, TheUsualCommand) {
 }
 
 TEST(MountOptions, EveryOwnOption) {
-    const auto o = parse({"dmremapfs", "m", "d", "-o", "spare=s,ro,rescue,accept_changed_main",
-                          "-o", "take_over,foreground,image=a b.img,inject=f",
-                          "-olog_level=warn,max_threads=3"});
+    const auto o =
+        parse({"dmremapfs", "m", "d", "-o", "spare=s,ro,rescue,accept_changed_main", "-o",
+               "take_over,foreground,image=a b.img,inject=f", "-olog_level=warn,max_threads=3"});
     EXPECT_TRUE(o.read_only && o.rescue && o.accept_changed_main && o.take_over && o.foreground);
     EXPECT_EQ(o.image, "a b.img");
     EXPECT_EQ(o.inject, "f");
