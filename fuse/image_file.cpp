@@ -20,6 +20,8 @@ Task* ImageFile::take(fuse_req_t fuse, Op op, std::uint64_t offset, std::uint64_
     task->request.op = op;
     task->request.offset = offset;
     task->request.length = length;
+    // Data beside a request for zeros would be taken for what is to be written.
+    task->request.data = carries_data ? task->memory : nullptr;
     task->request.done = answer;
     task->request.context = task;
     return task;
@@ -60,7 +62,7 @@ void ImageFile::write(fuse_req_t fuse, std::uint64_t offset, const char* data, s
     }
     length = std::min<std::uint64_t>(length, size_ - offset);
     if (Task* task = take(fuse, Op::write, offset, length)) {
-        std::memcpy(task->request.data, data, length);
+        std::memcpy(task->memory, data, length);
         disk_.submit(task->request);
     }
 }

@@ -19,7 +19,7 @@ TaskPool::TaskPool()
         for (unsigned i = 0; i < shelf.ahead; i++) {
             Task* task = make(shelf.capacity);
             if (!task) throw std::bad_alloc();
-            std::memset(task->request.data, 0, task->capacity);
+            std::memset(task->memory, 0, task->capacity);
             shelf.tasks.bounded_push(task);
         }
     }
@@ -43,14 +43,14 @@ Task* TaskPool::make(std::size_t capacity) {
         std::free(memory);
         return nullptr;
     }
-    task->request.data = memory;
+    task->memory = memory;
     task->capacity = capacity;
     alive_.fetch_add(1, std::memory_order_relaxed);
     return task;
 }
 
 void TaskPool::destroy(Task* task) {
-    std::free(task->request.data);
+    std::free(task->memory);
     delete task;
     alive_.fetch_sub(1, std::memory_order_release);
 }

@@ -17,8 +17,9 @@
 namespace dmremap {
 
 struct Task {
-    Request request;           // data points to `capacity` bytes aligned to 4096
-    std::size_t capacity = 0;  // bytes
+    Request request;
+    std::byte* memory = nullptr;  // `capacity` bytes, aligned to 4096
+    std::size_t capacity = 0;
     void* owner = nullptr;     // the taker's
     void* reply_to = nullptr;  // the taker's
 };
