@@ -93,8 +93,9 @@ void DiskImpl::advance(Piece& piece) {
         }
         const std::uint64_t region_end = (piece.offset | (kRegionSize - 1)) + 1;
         piece.length = std::min(end, region_end) - piece.offset;
-        piece.data =
-            request.data == nullptr ? nullptr : request.data + (piece.offset - request.offset);
+        // A zero without data is told from a write by just that, so what a caller left there is not used.
+        const bool has_data = request.op == Op::read || request.op == Op::write;
+        piece.data = has_data ? request.data + (piece.offset - request.offset) : nullptr;
         int error = 0;
         if (start(piece, error) == Step::pending) {
             return;

@@ -12,6 +12,8 @@ need mkfs.ext4 e2fsck tar
 round() {
     local direct=$1 tree=$work/tree$1 ext4=$work/ext4 loop remapped
 
+    : >"$faults"
+    scatter 240 $((256 * 2048)) 1 write all pending
     make_pair 256M 64M
     mount_disk
     attach "$disk" --direct-io="$direct"
@@ -29,6 +31,7 @@ round() {
     umount "$ext4"
     detach "$loop"
     unmount_disk
+    forget_pending
     mount_disk
     [ "$(status_word mappings)" -ge "$remapped" ] || fail "remaps were forgotten over the remount"
     attach "$disk" --direct-io="$direct"
@@ -45,6 +48,5 @@ round() {
 }
 
 # Sectors that fail on writing, on both, pending ones (unreadable until written).
-scatter 240 $((256 * 2048)) 1 write all pending
 round off
 round on

@@ -26,6 +26,7 @@ remapped=$(status_word mappings)
 [ "$remapped" -gt 20 ] || fail "only $remapped blocks were remapped: the faults did not bite"
 
 unmount_disk
+forget_pending
 mount_disk
 verify buffered 0 11 0 psync 1 --verify_only
 verify direct 64M 12 1 libaio 16 --verify_only

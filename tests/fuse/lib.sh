@@ -171,6 +171,10 @@ bad() {
     echo "${4:-main} bad $rule" >>"$faults"
 }
 
+# Before the disk is mounted again: what was unreadable until it was written has been written, but a
+# fault file read anew would not know.
+forget_pending() { sed -i '/ heals$/d' "$faults"; }
+
 # scatter COUNT SECTORS SEED KIND...: COUNT bad spots of 1 to 8 sectors over the first SECTORS of
 # main, the kinds in turn. The same seed, the same spots.
 scatter() {

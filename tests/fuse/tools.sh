@@ -26,7 +26,9 @@ refused 1 'input/output error' cp "$disk" "$work/copy"
 refused 1 'input/output error' cat "$disk"
 
 # The documented way around it: direct I/O in single sectors loses exactly the lost ones.
-refused 1 'input/output error' dd if="$disk" of="$work/copy" bs=512 iflag=direct conv=noerror,sync
+# (dd reports each, and ends with 0 or 1 by version: conv=noerror asks it to go on.)
+dd if="$disk" of="$work/copy" bs=512 iflag=direct conv=noerror,sync 2>"$out" || true
+grep -qi 'input/output error' "$out" || fail "dd met no error"
 [ "$(stat -c %s "$work/copy")" = $((32 * mib)) ] || fail "conv=noerror,sync changed the size"
 cmp -l "$work/copy" "$work/want.img" >"$work/differences" && fail "nothing was lost?"
 wrong=$(awk '{ s[int(($1 - 1) / 512)] } END { for (i in s) print i }' "$work/differences" | sort -n | xargs)

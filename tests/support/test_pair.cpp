@@ -23,6 +23,7 @@ TestPair::~TestPair() {
     spare->set_hook(nullptr);
     main->release();
     spare->release();
+    disk.reset();  // while there is still a place for its last events
     disk.reset();  // its last event still finds the list
 }
 
