@@ -29,6 +29,7 @@ noise guest $((64 << 20)) >"$work/guest.raw"
 qemu-img convert -n -f raw -O raw -t none "$work/guest.raw" "$disk" || fail "qemu-img convert to disk.img"
 qemu-img compare -f raw -F raw "$work/guest.raw" "$disk" >"$out" || fail "qemu-img compare"
 unmount_disk
+forget_pending
 mount_disk
 qemu-img convert -f raw -O qcow2 "$disk" "$work/out.qcow2" || fail "qemu-img convert from disk.img"
 qemu-img compare -f raw -F qcow2 "$work/guest.raw" "$work/out.qcow2" >"$out" || fail "compare after a remount"
