@@ -191,9 +191,10 @@ TEST(Mistakes, M05_NothingIsAcknowledgedBeforeTheLastFlush) {
     EXPECT_EQ(write_sectors(*pair.disk, 80, 8, 2), 0);
     pair.spare->set_hook(
         [](const Call& call) { return call.op == Op::flush ? Medium::kHold : Medium::kPass; });
-    Pending write(*pair.disk, Op::write, 88 * kSector, pattern(88, 8, 2));
+    Pending write(*pair.disk, Op::write, 88 * kSector, pattern(88, 8, 2),
+                  [&] { pair.spare->stop_waiting(); });
     for (int flush = 1; flush <= 3; ++flush) {
-        pair.spare->wait_held(1);
+        ASSERT_TRUE(pair.spare->wait_held(1)) << "acknowledged before flush " << flush;
         EXPECT_FALSE(write.finished()) << "acknowledged before flush " << flush;
         pair.spare->release();
     }

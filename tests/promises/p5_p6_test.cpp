@@ -72,6 +72,31 @@ TEST(Promises, P5_AnUnreadableSlotKeepsItsMapping) {
     EXPECT_EQ(read_sectors(*pair.disk, 1000, 8), pattern(1000, 8, 2));
 }
 
+// A slot takes no more writes, and a sector of it that the write leaves alone can not be read now.
+TEST(Promises, P5_AMoveDoesNotMakeUpWhatItCannotRead) {
+    TestPair pair;
+    pair.fill_main(1);
+    pair.format();
+    pair.open();
+    pair.plan->apply("main bad write 1000+8\n");
+    EXPECT_EQ(write_sectors(*pair.disk, 1000, 8, 2), 0);
+    const auto remap = pair.remap_of(125);
+    ASSERT_TRUE(remap);
+    pair.plan->apply("spare bad write " + std::to_string(remap->spare_sector + 2) + "\n");
+    pair.plan->apply("spare bad read " + std::to_string(remap->spare_sector + 5) + "\n");
+    const bool written = write_sectors(*pair.disk, 1002, 1, 3) == 0;
+    read_sectors(*pair.disk, 1005, 1, EIO);
+    EXPECT_EQ(read_sectors(*pair.disk, 1002, 1), pattern(1002, 1, written ? 3 : 2));
+    pair.plan->apply("spare clear\n");
+    // If the block is still in its slot its data is there again; nothing else may be read.
+    const bool kept = pair.remap_of(125)->slot == remap->slot;
+    const auto got = read_sectors(*pair.disk, 1005, 1, kept ? 0 : EIO);
+    if (kept) {
+        EXPECT_EQ(got, pattern(1005, 1, 2));
+    }
+    EXPECT_EQ(read_sectors(*pair.disk, 1006, 2), pattern(1006, 2, 2));
+}
+
 TEST(Promises, P6_ResourceErrorsRelocateNothing) {
     for (const char* error : {"ENOMEM", "EAGAIN", "EBUSY"}) {
         SCOPED_TRACE(error);

@@ -152,13 +152,17 @@ private:
         }
         if (chance(profile_.main_heal)) heal_one(*pair_.main);
         if (chance(profile_.slot_fault) && !oracle_->remaps().empty()) {
-            auto victim = oracle_->remaps().begin();
-            std::advance(victim, static_cast<std::ptrdiff_t>(below(oracle_->remaps().size())));
+            auto victim = oracle_->remaps().lower_bound(place() / kBlock);
+            if (victim == oracle_->remaps().end()) victim = oracle_->remaps().begin();
             // The slot of a remap, or one that will be handed out next.
             const std::uint64_t ahead = below(3) == 0 ? 8 * below(16) : 0;
             const std::uint64_t sector = victim->second.spare_sector + ahead + below(8);
-            if (sector < pair_.spare->size() / kSector && pair_.in_slots(sector * kSector))
+            if (sector < pair_.spare->size() / kSector && pair_.in_slots(sector * kSector)) {
                 pair_.spare->set_fault(sector, 1 + below(8 - sector % 8), any_fault());
+                // Often a second fault in the slot: what has to move can not be read whole.
+                if (below(2) == 0)
+                    pair_.spare->set_fault(sector / 8 * 8 + below(8), 1, any_fault());
+            }
         }
         if (chance(profile_.slot_fault)) heal_one(*pair_.spare);
         if (chance(profile_.meta_fault)) metadata_fault();

@@ -84,7 +84,7 @@ TEST_P(Random, Operations) {
               << sum.seen.salvaged << " salvaged, " << sum.seen.settled << " settled, opened again "
               << sum.opened << " times" << (sum.filled ? ", spare filled" : "")
               << (sum.breaker ? ", breaker tripped" : "") << "\n";
-    if (replay || share < kOperationsOfRun) return;
+    if (replay || share < 10 * kOperationsOfRun) return;
     // A run in which nothing happens proves nothing.
     EXPECT_GT(sum.remaps, 20u);
     EXPECT_GT(sum.seen.read_errors, 0u);

@@ -131,9 +131,16 @@ void Medium::set_hook(Hook hook) {
     hook_ = hook ? std::make_shared<Hook>(std::move(hook)) : nullptr;
 }
 
-void Medium::wait_held(std::size_t calls) {
+bool Medium::wait_held(std::size_t calls) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return held_.size() >= calls; });
+    changed_.wait(lock, [&] { return held_.size() >= calls || stopped_waiting_; });
+    return held_.size() >= calls;
+}
+
+void Medium::stop_waiting() {
+    const std::lock_guard lock(mutex_);
+    stopped_waiting_ = true;
+    changed_.notify_all();
 }
 
 std::size_t Medium::held() const {

@@ -99,7 +99,9 @@ public:
 
     // --- hook, holding
     void set_hook(Hook hook);
-    void wait_held(std::size_t calls);  // until so many calls are held
+    // Until so many calls are held, or stop_waiting() was called; false in the latter case.
+    bool wait_held(std::size_t calls);
+    void stop_waiting();
     std::size_t held() const;
     // Lets the first held calls go, in order of their coming; does not change the hook.
     void release(std::size_t calls = ~std::size_t{0});
@@ -143,6 +145,7 @@ private:
         std::uint64_t life;
     };
     std::vector<Held> held_;
+    bool stopped_waiting_ = false;
     std::shared_ptr<Log> log_;
 };
 

@@ -187,8 +187,9 @@ int write_sectors(Disk& disk, std::uint64_t sector, std::uint64_t count, std::ui
     return disk.write(sector * kSector, bytes.data(), bytes.size());
 }
 
-Pending::Pending(Disk& disk, Op op, std::uint64_t offset, std::vector<std::byte> data)
-    : data_(std::move(data)) {
+Pending::Pending(Disk& disk, Op op, std::uint64_t offset, std::vector<std::byte> data,
+                 std::function<void()> on_finished)
+    : data_(std::move(data)), on_finished_(std::move(on_finished)) {
     start(disk, op, offset, data_.size());
 }
 
@@ -208,6 +209,7 @@ void Pending::start(Disk& disk, Op op, std::uint64_t offset, std::uint64_t lengt
         const std::lock_guard lock(self.mutex_);
         self.error_ = error;
         self.finished_ = true;
+        if (self.on_finished_) self.on_finished_();
         self.changed_.notify_all();
     };
     disk.submit(request_);

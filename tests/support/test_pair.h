@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -87,7 +88,9 @@ int write_sectors(Disk& disk, std::uint64_t sector, std::uint64_t count, std::ui
 // A request in flight and its memory.
 class Pending {
 public:
-    Pending(Disk& disk, Op op, std::uint64_t offset, std::vector<std::byte> data);
+    // on_finished is called on the completing thread; it may not use this.
+    Pending(Disk& disk, Op op, std::uint64_t offset, std::vector<std::byte> data,
+            std::function<void()> on_finished = nullptr);
     Pending(Disk& disk, Op op, std::uint64_t offset, std::uint64_t length);
     ~Pending() { wait(); }
     bool finished() const;
@@ -102,6 +105,7 @@ private:
     int error_ = 0;
     Request request_;
     std::vector<std::byte> data_;
+    std::function<void()> on_finished_;
 };
 
 }  // namespace dmremap::test
