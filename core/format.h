@@ -341,7 +341,9 @@ static inline bool dmr_geometry_sane(const struct dmr_superblock *sb)
 		return false;
 	if (!slots || slots > linear / DMR_BLOCK_SIZE || ready > slots)
 		return false;
-	if (first % page || area % page || second % page || second > linear)
+	if (first % page || area % page || second % page)
+		return false;
+	if (first > linear || area > linear || second > linear)
 		return false;
 	table = (slots * DMR_ENTRY_SIZE + page - 1) / page * page;
 	/* Each sum is below 2^64: every term is at most linear, below 2^63. */
