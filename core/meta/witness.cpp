@@ -40,10 +40,11 @@ std::vector<std::uint64_t> witness_blocks(const dmr_superblock& sb) {
     chosen.insert(blocks - std::min<std::uint64_t>(blocks, 9));  // the second GPT's entries
     std::uint64_t seed;
     std::memcpy(&seed, sb.uuid, sizeof(seed));
-    const std::uint64_t stride = std::max<std::uint64_t>(1, blocks / DMR_WITNESS_BLOCKS);
-    for (std::uint64_t block = dmr_le64(seed) % stride;
-         block < blocks && chosen.size() < DMR_WITNESS_BLOCKS; block += stride) {
-        chosen.insert(block);
+    // One in each of as many equal stretches of main as there is room for.
+    const std::uint64_t stretches = DMR_WITNESS_BLOCKS - chosen.size();
+    const std::uint64_t into = dmr_le64(seed) % std::max<std::uint64_t>(1, blocks / stretches);
+    for (std::uint64_t i = 0; i < stretches; i++) {
+        chosen.insert(blocks * i / stretches + into);
     }
     return {chosen.begin(), chosen.end()};
 }
