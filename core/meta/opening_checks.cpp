@@ -166,7 +166,11 @@ void require_identity(dmr_superblock& sb, Device& main, const Device& spare,
             " witness blocks differ; remapped blocks may be older than the rest. To go on all the "
             "same: -o accept_changed_main");
     }
-    set_main_identity(sb, main.info().identity);
+    // Where the witness alone proved it, what was recorded is stronger than what was found: it
+    // stays, or after the next crash any device of this size would do.
+    if (!contradicts(comparison, recorded)) {
+        set_main_identity(sb, main.info().identity);
+    }
 }
 
 bool require_not_in_use(const dmr_superblock& sb, const Device& spare, bool take_over) {
