@@ -9,8 +9,8 @@
 #include <ctime>
 #include <vector>
 
-#include "core/meta/page_io.h"
 #include "core/meta/opening_checks.h"
+#include "core/meta/page_io.h"
 #include "core/meta/superblock_store.h"
 #include "core/meta/table_load.h"
 #include "core/meta/table_step.h"
@@ -74,8 +74,8 @@ dmr_superblock new_superblock(Device& main, Device& spare, const FormatOptions& 
     sb.spare_logical_block = dmr_to_le32(spare.info().logical_block);
     sb.spare_physical_block = dmr_to_le32(spare.info().physical_block);
     lay_out(sb, spare);
-    const std::uint64_t first_step =
-        std::min<std::uint64_t>(next_table_step(sb, 0) * dmr_entries_per_page(&sb), dmr_le64(sb.slots));
+    const std::uint64_t first_step = std::min<std::uint64_t>(
+        next_table_step(sb, 0) * dmr_entries_per_page(&sb), dmr_le64(sb.slots));
     sb.table_ready = dmr_to_le64(first_step);
     // Clean, but without a witness: main may be written until the first mount.
     sb.flags = dmr_to_le32(DMR_CLEAN);
@@ -130,10 +130,13 @@ void refuse_live(const SuperblockScan& scan, Device& spare, const FormatOptions&
         require_not_in_use(*scan.current, spare, false);
         return;
     }
-    const LoadedTable table = load_table(spare, *scan.current);
-    refuse(name + " is the dm-remap spare " + uuid + " and holds the only copy of " +
-           std::to_string(table.report.remapped) +
-           " blocks of its main device; to destroy it: --destroy=" + uuid +
+    // A spare that claims to be larger than its device has no table that could be counted.
+    const bool whole = dmr_le64(scan.current->spare_size) <= spare.info().size;
+    const std::string count =
+        whole ? std::to_string(load_table(spare, *scan.current).report.remapped) + " blocks"
+              : "an unknown number of blocks";
+    refuse(name + " is the dm-remap spare " + uuid + " and holds the only copy of " + count +
+           " of its main device; to destroy it: --destroy=" + uuid +
            (options.destroy_uuid.empty() ? "" : " (not " + options.destroy_uuid + ")"));
 }
 
@@ -185,7 +188,9 @@ void destroy_old(Device& spare) {
 
 FormatResult format_spare(Device& main, Device& spare, const FormatOptions& options) {
     refuse_unfit(main, spare);
-    if (scan_superblocks(main).current) {
+    const SuperblockScan of_main = scan_superblocks(main);
+    // The second: one of a version or with features that only a newer program knows.
+    if (of_main.current || !of_main.fatal.empty()) {
         refuse(main.info().name +
                " is a dm-remap spare itself, it cannot be a main device; are "
                "main and spare swapped?");
