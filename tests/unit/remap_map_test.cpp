@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/engine/remap_map.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+
+namespace dmremap {
+namespace {
+
+constexpr std::uint64_t kPerRegion = kRegionSize / DMR_BLOCK_SIZE;
+
+Remap remap(std::uint64_t block, std::uint64_t slot, std::uint8_t lost = 0) {
+    Remap made;
+    made.block = block;
+    made.slot = slot & Remap::kFenced;
+    made.lost = lost;
+    return made;
+}
+
+TEST(RemapMap, TheFilterTellsRegionsApart) {
+    RemapMap map(10 * kRegionSize + 4096);
+    for (std::uint64_t region = 0; region <= 10; region++) {
+        EXPECT_FALSE(map.may_hold_remaps(region * kRegionSize));
+    }
+    map.put(remap(3 * kPerRegion, 1));
+    map.put(remap(10 * kPerRegion, 2));  // the short last region
+    for (std::uint64_t region = 0; region <= 10; region++) {
+        EXPECT_EQ(map.may_hold_remaps(region * kRegionSize + 4095), region == 3 || region == 10);
+    }
+}
+
+TEST(RemapMap, ALaterPutReplaces) {
+    RemapMap map(kRegionSize);
+    map.put(remap(7, 100, 0x0f));
+    map.put(remap(7, 101));
+    ASSERT_NE(map.find(7), nullptr);
+    EXPECT_EQ(map.find(7)->slot, 101u);
+    EXPECT_EQ(map.find(7)->lost, 0u);
+    EXPECT_EQ(map.next(map.find(7)), nullptr);
+    map.put(remap(7, Remap::kFenced));
+    EXPECT_TRUE(map.find(7)->fenced());
+}
+
+TEST(RemapMap, LargeNumbersAreNotCut) {
+    RemapMap map(1ull << 46);
+    const std::uint64_t block = (1ull << 34) - 1, slot = Remap::kFenced - 1;
+    map.put(remap(block, slot, 0xff));
+    ASSERT_NE(map.find(block), nullptr);
+    EXPECT_EQ(map.find(block)->slot, slot);
+    EXPECT_FALSE(map.find(block)->fenced());
+    EXPECT_EQ(map.find(block & 0xffffffff), nullptr);
+    EXPECT_EQ(map.find(block - (1ull << 32)), nullptr);
+}
+
+TEST(RemapMap, AgreesWithAModel) {
+    constexpr std::uint64_t kRegions = 3000;  // more than gates: some regions share one
+    std::mt19937_64 rng(7);
+    RemapMap map(kRegions * kRegionSize);
+    std::map<std::uint64_t, std::uint64_t> model;
+    for (unsigned i = 0; i < 20000; i++) {
+        const std::uint64_t block = rng() % (kRegions * kPerRegion);
+        model[block] = i;
+        map.put(remap(block, i));
+    }
+    for (unsigned i = 0; i < 20000; i++) {
+        const std::uint64_t block = rng() % (kRegions * kPerRegion);
+        const auto expected = model.find(block);
+        const Remap* found = map.find(block);
+        ASSERT_EQ(found != nullptr, expected != model.end());
+        // All of the rest of the region, in order.
+        const std::uint64_t end = (block / kPerRegion + 1) * kPerRegion;
+        auto at = model.lower_bound(block);
+        const Remap* step = map.lower_bound(block);
+        for (; at != model.end() && at->first < end; ++at, step = map.next(step)) {
+            ASSERT_NE(step, nullptr);
+            ASSERT_EQ(step->block, at->first);
+            ASSERT_EQ(step->slot, at->second);
+        }
+        ASSERT_TRUE(step == nullptr || step->block >= end);
+    }
+}
+
+}  // namespace
+}  // namespace dmremap
