@@ -17,7 +17,7 @@ enum class EventKind : std::uint8_t {
     rewritten,        // sector, count: lost sectors that the user wrote anew
     moved,            // sector: a block that changed its slot
     bad_slot,         // sector: of the spare
-    page_retired,     // count: entries on the page
+    page_retired,     // count: pages of the entry table newly out of use
     slot_unreadable,  // sector: of main; the block keeps its slot
     spare_low,        // count: percent free (20, 10, 5)
     spare_full,

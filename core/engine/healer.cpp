@@ -261,9 +261,16 @@ void Healer::update_causes() {
             std::to_string(counts.retry_sectors) + " of them are tried again");
     set(counts.retired_pages != 0, "retired_pages",
         std::to_string(counts.retired_pages) + " metadata pages of the spare are out of use");
+    if (counts.retired_pages > retired_pages_) {
+        disk_.board->report(EventKind::page_retired, 0, counts.retired_pages - retired_pages_);
+    }
+    retired_pages_ = counts.retired_pages;
     const std::uint64_t gone = counts.used + counts.bad + counts.unusable;
     const std::uint64_t free = gone < counts.slots ? counts.slots - gone : 0;
     const auto percent = static_cast<unsigned>(free * 100 / counts.slots);
+    if (free != 0) {
+        disk_.board->clear("spare_full");
+    }
     set(percent < 20, "spare_low",
         std::to_string(free) + " of " + std::to_string(counts.slots) + " slots are free");
     for (const unsigned mark : {20u, 10u, 5u}) {

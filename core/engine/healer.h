@@ -88,7 +88,8 @@ private:
     std::map<unsigned, unsigned> closed_;   // gate -> jobs active behind it
     std::vector<std::uint64_t> unmovable_;  // slots on retired pages that cannot be read
     std::chrono::steady_clock::time_point last_retry_;
-    unsigned low_mark_ = 100;  // percent of free slots last reported
+    unsigned low_mark_ = 100;          // percent of free slots last reported
+    std::uint64_t retired_pages_ = 0;  // last reported
 
     std::mutex mutex_;
     std::condition_variable changed_;

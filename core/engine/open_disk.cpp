@@ -5,6 +5,7 @@
 //   3. repair the entry table (entry_table.h)
 // A crash after any write leaves a spare that opens the same way again: 2 only raises the epoch and
 // the sequence, 3 is idempotent. Read-only, 2 and 3 are left out.
+#include <cerrno>
 #include <cstring>
 
 #include "core/disk.h"
@@ -42,12 +43,17 @@ void require_table(const LoadedTable& table, const dmr_superblock& sb, const Dev
     board.raise(State::degraded, "rescue", text + "; some of what is read here may be old data");
 }
 
+[[noreturn]] void refuse_write_failure(const Device& spare, const char* what, int error) {
+    throw Refusal(RefusalKind::system, spare.info().name + ": " + what + " cannot be written (" +
+                                           std::strerror(error) + "); open it with -o ro");
+}
+
 // Main's content under the remaps is no longer known to be what was there when they were made: what
-// is lost stays lost, and is not read from main again.
-std::vector<EntryChange> forget_retries(const EntryTable& table) {
+// is lost stays lost, and is not read from main again. Only then does the witness go.
+void forget_retries(Context& disk) {
     std::vector<EntryChange> changes;
-    table.for_each_live([&](std::uint64_t slot, const dmr_entry& entry) {
-        if (entry.retry != 0 && !table.retired(slot)) {
+    disk.table->for_each_live([&](std::uint64_t slot, const dmr_entry& entry) {
+        if (entry.retry != 0) {
             changes.push_back(EntryChange{.slot = slot,
                                           .state = DMR_REMAPPED,
                                           .main_block = dmr_le64(entry.main_block),
@@ -56,7 +62,16 @@ std::vector<EntryChange> forget_retries(const EntryTable& table) {
                                           .reason = entry.reason});
         }
     });
-    return changes;
+    for (const CommitOutcome outcome : disk.table->commit(changes)) {
+        if (outcome != CommitOutcome::durable) {
+            refuse_write_failure(*disk.spare, "the entry table", EIO);
+        }
+    }
+    dmr_superblock sb = disk.superblocks->current();
+    sb.flags = dmr_to_le32(dmr_le32(sb.flags) & ~(DMR_CLEAN | DMR_WITNESS));
+    if (const int error = disk.superblocks->write(sb); error != 0) {
+        refuse_write_failure(*disk.spare, "the superblock", error);
+    }
 }
 
 void fill_map(Context& disk) {
@@ -68,11 +83,6 @@ void fill_map(Context& disk) {
         remap.retry = entry.retry;
         disk.map->put(remap);
     });
-}
-
-[[noreturn]] void refuse_write_failure(const Device& spare, const char* what, int error) {
-    throw Refusal(RefusalKind::system, spare.info().name + ": " + what + " cannot be written (" +
-                                           std::strerror(error) + "); open it with -o ro");
 }
 
 }  // namespace
@@ -110,7 +120,13 @@ std::unique_ptr<Disk> Disk::open(std::unique_ptr<Device> main, std::unique_ptr<D
         disk->table =
             std::make_unique<EntryTable>(spare_device, *disk->superblocks, std::move(loaded));
     } else {
+        const std::uint32_t as_closed = dmr_le32(sb.flags);
         set_in_use(sb, options.holder);
+        if (options.accept_changed_main) {
+            // Until the retry marks are gone the witness stays, so that a crash does not hide from
+            // the next opener that main was changed.
+            sb.flags = dmr_to_le32(as_closed | DMR_IN_USE);
+        }
         sb.entry_epoch = dmr_to_le64(dmr_le64(sb.entry_epoch) + 1);
         if (const int error = disk->superblocks->write(sb, kSequenceSkip); error != 0) {
             refuse_write_failure(spare_device, "the superblock", error);
@@ -127,7 +143,7 @@ std::unique_ptr<Disk> Disk::open(std::unique_ptr<Device> main, std::unique_ptr<D
                                     std::to_string(claims) + " superseded claims erased");
         }
         if (options.accept_changed_main) {
-            disk->table->commit(forget_retries(*disk->table));
+            forget_retries(*disk);
         }
     }
     fill_map(*disk);

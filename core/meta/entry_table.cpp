@@ -172,8 +172,12 @@ bool EntryTable::grow() {
     }
     std::uint64_t end = std::min(next_table_step(now, ready), pages_for(now, counts_.slots));
     std::vector<std::uint8_t> bad;
+    const auto end_here = [this] {
+        const std::lock_guard lock(mutex_);
+        full_grown_ = true;
+    };
     if (used_entry_in_pages(spare_, now, pages, end - pages)) {
-        full_grown_ = true;  // the superblock was stale: nothing above may be touched
+        end_here();  // the superblock was stale: nothing above may be touched
         return false;
     }
     if (initialise_pages(spare_, now, pages, end - pages, bad) != 0) {
@@ -184,7 +188,7 @@ bool EntryTable::grow() {
     for (std::uint64_t p = 0; p < bad.size(); p++) {
         if (bad[p] == 3) {
             end = pages + p;
-            full_grown_ = true;
+            end_here();
             break;
         }
     }
@@ -322,6 +326,9 @@ std::uint64_t EntryTable::ready() const {
 TableCounts EntryTable::counts() const {
     const std::lock_guard lock(mutex_);
     TableCounts counts = counts_;
+    if (full_grown_) {
+        counts.unusable += counts_.slots - entries_.size();
+    }
     for (std::uint64_t page = 0; counts.retired_pages != 0 && page < pages_.size(); page++) {
         if (pages_[page] == PageHealth::good) {
             continue;

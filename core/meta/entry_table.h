@@ -64,7 +64,7 @@ enum class CommitOutcome : std::uint8_t { durable, page_failed, unknown };
 struct TableCounts {
     std::uint64_t slots = 0;  // of the spare, those not initialised yet included
     std::uint64_t used = 0, bad = 0;
-    std::uint64_t unusable = 0;  // free or superseded on retired pages
+    std::uint64_t unusable = 0;  // free or superseded on retired pages, or never to be initialised
     std::uint64_t retired_pages = 0;
     std::uint64_t lost_sectors = 0, retry_sectors = 0;
 };
@@ -138,10 +138,10 @@ private:
     std::uint64_t next_sequence_;
     std::uint64_t hint_ = 0;  // where the search for a free slot goes on
     bool broken_ = false;
-    bool full_grown_ = false;  // no further step can be initialised
     std::unordered_set<std::uint64_t> reserved_;
 
     mutable std::mutex mutex_;  // the rest; never held across I/O
+    bool full_grown_ = false;   // no further step can be initialised
     std::vector<dmr_entry> entries_;
     std::vector<PageHealth> pages_;
     std::unordered_set<std::uint64_t> superseded_;
