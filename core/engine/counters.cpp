@@ -49,8 +49,19 @@ std::uint64_t OpTotals::percentile_ns(double fraction) const {
     return 0;
 }
 
+Counters::PerThread& Counters::mine() {
+    bool known = false;
+    PerThread*& cell = cell_of_.local(known);
+    if (!known) {
+        const std::lock_guard lock(mutex_);
+        cells_.push_back(std::make_unique<PerThread>());
+        cell = cells_.back().get();
+    }
+    return *cell;
+}
+
 void Counters::request_done(Op op, std::uint64_t bytes, bool ok, std::uint64_t ns) {
-    PerOp& cell = cells_.local().op[static_cast<unsigned>(op)];
+    PerOp& cell = mine().op[static_cast<unsigned>(op)];
     add(cell.completed, 1);
     add(cell.time_ns, ns);
     add(cell.latency[latency_bucket(ns)], 1);
@@ -62,7 +73,7 @@ void Counters::request_done(Op op, std::uint64_t bytes, bool ok, std::uint64_t n
 }
 
 void Counters::main_call(Op op, bool ok) {
-    PerThread& cell = cells_.local();
+    PerThread& cell = mine();
     add(ok ? cell.main_ok[static_cast<unsigned>(op)] : cell.main_errors, 1);
     if (op == Op::flush) {
         add(cell.flushes, 1);
@@ -70,7 +81,7 @@ void Counters::main_call(Op op, bool ok) {
 }
 
 void Counters::spare_call(Op op, bool ok) {
-    PerThread& cell = cells_.local();
+    PerThread& cell = mine();
     if (!ok) {
         add(cell.spare_errors, 1);
     }
@@ -81,8 +92,9 @@ void Counters::spare_call(Op op, bool ok) {
 
 std::uint64_t Counters::main_successes(Op op) const {
     std::uint64_t sum = 0;
-    for (const PerThread& cell : cells_) {
-        sum += cell.main_ok[static_cast<unsigned>(op)].load(std::memory_order_relaxed);
+    const std::lock_guard lock(mutex_);
+    for (const auto& cell : cells_) {
+        sum += cell->main_ok[static_cast<unsigned>(op)].load(std::memory_order_relaxed);
     }
     return sum;
 }
@@ -90,20 +102,21 @@ std::uint64_t Counters::main_successes(Op op) const {
 Totals Counters::totals() const {
     Totals sum;
     const auto take = [](const Cell& cell) { return cell.load(std::memory_order_relaxed); };
-    for (const PerThread& cell : cells_) {
+    const std::lock_guard lock(mutex_);
+    for (const auto& cell : cells_) {
         for (unsigned op = 0; op < kOps; op++) {
             OpTotals& to = sum.op[op];
-            to.completed += take(cell.op[op].completed);
-            to.failed += take(cell.op[op].failed);
-            to.bytes += take(cell.op[op].bytes);
-            to.time_ns += take(cell.op[op].time_ns);
+            to.completed += take(cell->op[op].completed);
+            to.failed += take(cell->op[op].failed);
+            to.bytes += take(cell->op[op].bytes);
+            to.time_ns += take(cell->op[op].time_ns);
             for (unsigned bucket = 0; bucket < kLatencyBuckets; bucket++) {
-                to.latency[bucket] += take(cell.op[op].latency[bucket]);
+                to.latency[bucket] += take(cell->op[op].latency[bucket]);
             }
         }
-        sum.main_errors += take(cell.main_errors);
-        sum.spare_errors += take(cell.spare_errors);
-        sum.device_flushes += take(cell.flushes);
+        sum.main_errors += take(cell->main_errors);
+        sum.spare_errors += take(cell->spare_errors);
+        sum.device_flushes += take(cell->flushes);
     }
     return sum;
 }

@@ -8,7 +8,9 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
+#include <vector>
 
 #include "core/stats.h"
 
@@ -46,7 +48,13 @@ private:
         Cell main_errors{0}, spare_errors{0}, flushes{0};
     };
 
-    mutable tbb::enumerable_thread_specific<PerThread> cells_;
+    PerThread& mine();
+
+    // TBB finds a thread's cell without a lock, but its container must not be walked while a new
+    // thread comes; so the cells are kept, and walked, apart from it.
+    tbb::enumerable_thread_specific<PerThread*> cell_of_;
+    mutable std::mutex mutex_;  // cells_; taken by readers and once by each thread
+    std::vector<std::unique_ptr<PerThread>> cells_;
 };
 
 }  // namespace dmremap
