@@ -341,6 +341,8 @@ static inline bool dmr_geometry_sane(const struct dmr_superblock *sb)
 		return false;
 	if (!slots || slots > linear / DMR_BLOCK_SIZE || ready > slots)
 		return false;
+	if (ready != slots && ready % (page / DMR_ENTRY_SIZE))
+		return false;
 	if (first % page || area % page || second % page)
 		return false;
 	if (first > linear || area > linear || second > linear)

@@ -12,8 +12,9 @@ namespace dmremap {
 struct Parameters {
     std::uint32_t read_retries = 2;   // 0-20: further tries of a logical block before it is bad
     bool remap_on_read_error = true;  // move what cannot be read, not only what cannot be written
-    std::uint32_t lost_retry_minutes = 60;  // 0: never; how often retry sectors are read again
-    std::uint32_t breaker_regions = 32;     // 0: never; see core/engine/breaker.h
+    std::uint32_t lost_retry_minutes =
+        60;  // 0: never, at most a year; how often retry sectors are read again
+    std::uint32_t breaker_regions = 32;  // 0: never; see core/engine/breaker.h
     bool background_scanning = true;
     std::uint32_t scan_interval_hours = 24;
     std::uint32_t scan_speed_max = 0;  // KiB/s, 0: no limit
@@ -21,12 +22,13 @@ struct Parameters {
 };
 
 constexpr std::uint32_t kReadRetriesMax = 20;
+constexpr std::uint32_t kMinutesMax = 366 * 24 * 60;
 
 inline Parameters load_parameters(const dmr_superblock& sb) {
     Parameters p;
     p.read_retries = std::min<std::uint32_t>(dmr_le32(sb.read_retries), kReadRetriesMax);
     p.remap_on_read_error = dmr_le32(sb.remap_on_read_error) != 0;
-    p.lost_retry_minutes = dmr_le32(sb.lost_retry_minutes);
+    p.lost_retry_minutes = std::min<std::uint32_t>(dmr_le32(sb.lost_retry_minutes), kMinutesMax);
     p.breaker_regions = dmr_le32(sb.breaker_regions);
     p.background_scanning = dmr_le32(sb.background_scanning) != 0;
     p.scan_interval_hours = dmr_le32(sb.scan_interval_hours);

@@ -43,17 +43,10 @@ int Batch::write_new_slot(const BlockData& data, std::uint64_t& slot) {
                 erasures_.push_back(EntryChange{.slot = bad, .state = DMR_BAD_SLOT});
             }
             disk_.board->clear("spare_unwritable");
-            disk_.board->clear("spare_fs_full");
             return 0;
         }
         refused.push_back(*free);
         if (classify(error) == ErrorClass::no_space) {
-            if (!disk_.board->active("spare_fs_full")) {
-                disk_.board->report(EventKind::spare_fs_full);
-            }
-            disk_.board->raise(State::degraded, "spare_fs_full",
-                               "the file system under spare " + disk_.spare->info().name +
-                                   " is full; make room there");
             return give_up(ENOSPC);
         }
         if (classify(error) != ErrorClass::medium) {
@@ -102,12 +95,8 @@ void Batch::change_marks(const Remap& remap, SectorMask lost, SectorMask retry, 
 }
 
 int Batch::result(std::uint64_t block) const {
-    for (const Staged& staged : staged_) {
-        if (staged.block == block) {
-            return staged.result;
-        }
-    }
-    return 0;
+    const auto at = results_.find(block);
+    return at == results_.end() ? 0 : at->second;
 }
 
 void Batch::fail(Staged& staged, int error) {
@@ -139,7 +128,7 @@ void Batch::send_elsewhere(Staged& staged) {
         staged.data = std::make_unique<BlockData>();
         SectorMask bad = 0;
         const int error = io_.salvage_spare(disk_.slot_offset(failed_slot), staged.data->data(),
-                                            DMR_BLOCK_SIZE, bad);
+                                            disk_.block_length(staged.block), bad);
         if (error != 0 || (bad & ~staged.lost) != 0) {
             fail(staged, EIO);
             return;
@@ -246,9 +235,6 @@ void Batch::try_commit() {
                 break;
         }
     }
-    if (disk_.table->broken()) {
-        disk_.note_flush_failure(*disk_.spare, EIO);
-    }
 }
 
 void Batch::commit() {
@@ -264,7 +250,13 @@ void Batch::commit() {
         if (!staged.settled) {
             fail(staged, EIO);
         }
+        results_[staged.block] = staged.result;
     }
+}
+
+void Batch::reset() {
+    staged_.clear();
+    results_.clear();
 }
 
 }  // namespace dmremap

@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "core/engine/block_io.h"
@@ -55,7 +56,7 @@ public:
     // called with nothing staged, to get erasures out of the way.
     void commit();
     int result(std::uint64_t block) const;
-    void reset() { staged_.clear(); }
+    void reset();
 
 private:
     struct Staged {
@@ -81,6 +82,7 @@ private:
     Context& disk_;
     BlockIo& io_;
     std::vector<Staged> staged_;
+    std::unordered_map<std::uint64_t, int> results_;  // by block, after commit()
     std::vector<EntryChange> erasures_;
 };
 

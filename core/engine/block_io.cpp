@@ -40,10 +40,35 @@ int BlockIo::call(Device& device, Op op, std::uint64_t offset, std::byte* data,
         }
         std::this_thread::sleep_for(std::chrono::milliseconds(1 << tried));
     }
-    if (classify(error) == ErrorClass::gone && &device == disk_.main.get()) {
+    if (&device == disk_.spare.get()) {
+        judge_spare(op, error);
+    } else if (classify(error) == ErrorClass::gone) {
         disk_.breaker->device_gone(error);
     }
     return error;
+}
+
+// A spare that is gone or has no room under it is no matter of slots.
+void BlockIo::judge_spare(Op op, int error) {
+    const std::string& name = disk_.spare->info().name;
+    if (classify(error) == ErrorClass::gone && !spare_gone_) {
+        spare_gone_ = true;
+        disk_.board->report(EventKind::device_gone, 0, 0, name + ": " + std::strerror(error));
+        disk_.board->raise(State::failed, "spare_gone",
+                           name + " does not answer: " + std::strerror(error));
+    } else if (error == 0 && spare_gone_) {
+        spare_gone_ = false;
+        disk_.board->clear("spare_gone");
+    }
+    if (classify(error) == ErrorClass::no_space && !spare_fs_full_) {
+        spare_fs_full_ = true;
+        disk_.board->report(EventKind::spare_fs_full);
+        disk_.board->raise(State::degraded, "spare_fs_full",
+                           "the file system under spare " + name + " is full; make room there");
+    } else if (error == 0 && op == Op::write && spare_fs_full_) {
+        spare_fs_full_ = false;
+        disk_.board->clear("spare_fs_full");
+    }
 }
 
 int BlockIo::read_main(std::uint64_t offset, std::byte* data, std::uint64_t length) {
@@ -62,13 +87,7 @@ int BlockIo::write_spare(std::uint64_t offset, const std::byte* data, std::uint6
     return call(*disk_.spare, Op::write, offset, const_cast<std::byte*>(data), length);
 }
 
-int BlockIo::flush_spare() {
-    const int error = call(*disk_.spare, Op::flush, 0, nullptr, 0);
-    if (error != 0) {
-        disk_.note_flush_failure(*disk_.spare, error);
-    }
-    return error;
-}
+int BlockIo::flush_spare() { return call(*disk_.spare, Op::flush, 0, nullptr, 0); }
 
 int BlockIo::salvage(Device& device, std::uint64_t offset, std::byte* data, std::uint64_t length,
                      SectorMask& bad) {

@@ -44,10 +44,13 @@ public:
 
 private:
     int call(Device& device, Op op, std::uint64_t offset, std::byte* data, std::uint64_t length);
+    void judge_spare(Op op, int error);
     int salvage(Device& device, std::uint64_t offset, std::byte* data, std::uint64_t length,
                 SectorMask& bad);
 
     Context& disk_;
+    bool spare_gone_ = false;
+    bool spare_fs_full_ = false;
 };
 
 }  // namespace dmremap

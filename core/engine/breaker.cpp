@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "core/engine/breaker.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "core/engine/error_class.h"
@@ -16,38 +17,51 @@ Op direction_op(unsigned direction) { return direction == 0 ? Op::read : Op::wri
 
 }  // namespace
 
-void Breaker::learn(const RemapMap& map) {
+void Breaker::learn() {
     const std::uint64_t blocks = main_.info().size / DMR_BLOCK_SIZE;
     std::byte data[DMR_BLOCK_SIZE];
     for (std::uint64_t i = 0; i < kPlacesToTry && known_good_.size() < kKnownGood; i++) {
-        const std::uint64_t block = i * blocks / kPlacesToTry;
-        if (block < blocks && map.find(block) == nullptr &&
-            main_.read(block * DMR_BLOCK_SIZE, data, sizeof(data)) == 0) {
-            known_good_.push_back(block * DMR_BLOCK_SIZE);
+        // 7 and 16 have no common divisor: each place once, neighbours far apart.
+        const std::uint64_t block = (i * 7 % kPlacesToTry) * blocks / kPlacesToTry;
+        const std::uint64_t offset = block * DMR_BLOCK_SIZE;
+        if (block < blocks && map_.find(block) == nullptr &&
+            std::find(known_good_.begin(), known_good_.end(), offset) == known_good_.end() &&
+            main_.read(offset, data, sizeof(data)) == 0) {
+            known_good_.push_back(offset);
+            knew_some_ = true;
         }
     }
 }
 
 bool Breaker::probe() {
     std::byte data[DMR_BLOCK_SIZE];
-    for (const std::uint64_t offset : known_good_) {
-        const int error = main_.read(offset, data, sizeof(data));
+    while (!known_good_.empty()) {
+        const int error = main_.read(known_good_.back(), data, sizeof(data));
         if (error == 0) {
             return true;
         }
         if (classify(error) == ErrorClass::gone) {
             return false;
         }
+        known_good_.pop_back();  // perhaps only this one has gone bad
     }
-    return known_good_.empty();
+    const bool knew_some = knew_some_;
+    learn();
+    // Where no good block was ever seen, the other rules must do.
+    return !known_good_.empty() || !knew_some;
 }
 
 void Breaker::trip(const std::string& why) {
     if (!tripped_) {
         tripped_ = true;
+        successes_ = successes();
         board_.report(EventKind::breaker_tripped, 0, 0, why);
     }
     board_.raise(State::failed, "breaker", why + "; nothing is moved until main answers again");
+}
+
+std::uint64_t Breaker::successes() const {
+    return counters_.main_successes(Op::read) + counters_.main_successes(Op::write);
 }
 
 bool Breaker::allows(Op op, std::uint64_t offset) {
@@ -82,7 +96,7 @@ void Breaker::device_gone(int error) {
 }
 
 void Breaker::try_reset() {
-    if (!tripped_) {
+    if (!tripped_ || successes() == successes_) {
         return;
     }
     for (unsigned i = 0; i < directions_.size(); i++) {
@@ -92,6 +106,7 @@ void Breaker::try_reset() {
         }
     }
     if (!probe()) {
+        successes_ = successes();
         return;
     }
     for (Direction& d : directions_) {

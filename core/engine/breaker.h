@@ -3,12 +3,13 @@
 //
 // It trips, and no block is relocated any more, when
 //   * main is gone (ENODEV and the like), or
-//   * none of a few blocks known to be good can be read, asked before each relocation, or
+//   * none of a few blocks known to be good can be read, asked before each relocation, nor any of
+//     some others spread over main, or
 //   * `breaker_regions` different regions failed in the same direction (read or write) without one
 //     successful call of that direction to main in between: bad spots are spread among good ones,
 //     a dead head or a dropped link is not.
-// Errors are then passed on as they are. It resets when a call of the direction that tripped it
-// succeeds again and a known good block can be read.
+// Errors are then passed on as they are. It resets when some call to main has succeeded since,
+// where a direction tripped it one of that direction, and a known good block can be read.
 //
 // One thread (the healer's).
 #pragma once
@@ -28,19 +29,22 @@ namespace dmremap {
 
 class Breaker {
 public:
-    Breaker(Device& main, Counters& counters, StateBoard& board, std::uint32_t regions)
-        : main_(main), counters_(counters), board_(board), regions_(regions) {}
+    Breaker(Device& main, const RemapMap& map, Counters& counters, StateBoard& board,
+            std::uint32_t regions)
+        : main_(main), map_(map), counters_(counters), board_(board), regions_(regions) {}
 
     // Reads some blocks that no remap covers until a few good ones are known; before I/O begins.
-    void learn(const RemapMap& map);
+    void learn();
 
     // A block at `offset` failed with a medium error under the healer's eyes. May it be relocated?
     bool allows(Op op, std::uint64_t offset);
 
     void device_gone(int error);
 
-    // Looks whether main has come back; called before allows() says no and at quiet moments.
+    // Looks whether main has come back; cheap while nothing succeeds. Called before allows() says
+    // no and at quiet moments.
     void try_reset();
+    bool tripped() const { return tripped_; }
 
 private:
     struct Direction {
@@ -49,16 +53,20 @@ private:
         bool tripped = false;
     };
 
+    std::uint64_t successes() const;
     bool probe();
     void trip(const std::string& why);
 
     Device& main_;
+    const RemapMap& map_;
     Counters& counters_;
     StateBoard& board_;
     const std::uint32_t regions_;
     std::vector<std::uint64_t> known_good_;  // byte offsets
     std::array<Direction, 2> directions_;    // read, write
+    bool knew_some_ = false;                 // some block was once known to be good
     bool tripped_ = false;
+    std::uint64_t successes_ = 0;  // main's, when it tripped or was last found still failing
 };
 
 }  // namespace dmremap

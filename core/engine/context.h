@@ -26,8 +26,10 @@ struct HealerTotals {
 };
 
 struct Context {
-    std::unique_ptr<Device> main, spare;
-    std::uint64_t size = 0;           // of main, bytes
+    std::unique_ptr<Device> main, spare;  // behind flush guards
+    dmr_superblock
+        geometry{};          // as opened; only its geometry and UUID, which never change, are read
+    std::uint64_t size = 0;  // of main, bytes
     std::uint32_t logical_block = 0;  // of main: the grain of losing and of aligned I/O
     bool read_only = false;           // opened so
     Parameters parameters;
@@ -43,16 +45,14 @@ struct Context {
 
     std::atomic<bool> flush_failed{false};  // sticky until reopen (P2)
 
-    std::uint64_t slot_offset(std::uint64_t slot) const {
-        return dmr_slot_offset(&superblocks->current(), slot);
-    }
+    std::uint64_t slot_offset(std::uint64_t slot) const { return dmr_slot_offset(&geometry, slot); }
     std::uint64_t block_length(std::uint64_t block) const {
         return std::min<std::uint64_t>(DMR_BLOCK_SIZE, size - block * DMR_BLOCK_SIZE);
     }
     bool writable() const { return !read_only && board->writable(); }
 
     // A flush of a device failed: from now on every flush fails and nothing is changed any more.
-    void note_flush_failure(const Device& device, int error);
+    void note_flush_failure(const DeviceInfo& device, int error);
 };
 
 }  // namespace dmremap

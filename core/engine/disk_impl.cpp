@@ -22,20 +22,19 @@ bool changes_data(Op op) { return op == Op::write || op == Op::zero || op == Op:
 
 }  // namespace
 
-void Context::note_flush_failure(const Device& device, int error) {
+void Context::note_flush_failure(const DeviceInfo& device, int error) {
     if (!flush_failed.exchange(true)) {
         board->report(EventKind::flush_failed, 0, 0,
-                      device.info().name + ": " + std::strerror(error));
+                      device.name + ": " + std::strerror(error));
         board->raise(
             State::read_only, "flush_failed",
-            "a flush of " + device.info().name + " failed (" + std::strerror(error) +
+            "a flush of " + device.name + " failed (" + std::strerror(error) +
                 "): what was written since the last one may be lost; unmount and mount again");
     }
 }
 
 DiskImpl::DiskImpl(std::unique_ptr<Context> disk)
     : disk_(std::move(disk)),
-      opened_as_(disk_->superblocks->current()),
       opened_ns_(now_ns()),
       pool_(std::make_unique<ThreadPool>(kPoolThreads)) {
     healer_ = std::make_unique<Healer>(
@@ -292,7 +291,6 @@ void DiskImpl::submit_flush(Piece& piece) {
 void DiskImpl::main_flushed(Piece& piece) {
     disk_->counters->main_call(Op::flush, piece.io.error == 0);
     if (piece.io.error != 0) {
-        disk_->note_flush_failure(*disk_->main, piece.io.error);
         finish(piece, EIO);
         return;
     }
@@ -306,7 +304,6 @@ void DiskImpl::main_flushed(Piece& piece) {
 void DiskImpl::spare_flushed(Piece& piece) {
     disk_->counters->spare_call(Op::flush, piece.io.error == 0);
     if (piece.io.error != 0) {
-        disk_->note_flush_failure(*disk_->spare, piece.io.error);
         finish(piece, EIO);
         return;
     }
@@ -332,11 +329,7 @@ int DiskImpl::close() {
 // next opener recovers as from a crash, and loses only the witness.
 int DiskImpl::mark_clean() {
     const auto flush = [this](Device& device) {
-        const int error = disk_->flush_failed ? EIO : device.flush();
-        if (error != 0) {
-            disk_->note_flush_failure(device, error);
-        }
-        return error;
+        return disk_->flush_failed ? EIO : device.flush();
     };
     const int main_error = flush(*disk_->main);
     const int spare_error = flush(*disk_->spare);

@@ -51,7 +51,6 @@ private:
     int mark_clean();
 
     std::unique_ptr<Context> disk_;
-    const dmr_superblock opened_as_;  // its geometry and UUID never change
     std::atomic<bool> closed_{false};
     int close_result_ = 0;
     const std::uint64_t opened_ns_;

@@ -10,7 +10,7 @@ namespace dmremap {
 
 DiskStatus DiskImpl::status() const {
     DiskStatus status;
-    const dmr_superblock& sb = opened_as_;
+    const dmr_superblock& sb = disk_->geometry;
     status.main = disk_->main->info().name;
     status.spare = disk_->spare->info().name;
     status.uuid = uuid_text(sb.uuid);
@@ -53,8 +53,8 @@ void DiskImpl::list_remaps(const std::function<void(const RemapInfo&)>& each) co
             continue;  // moved meanwhile
         }
         each(RemapInfo{block * DMR_SECTORS_PER_BLOCK, slot,
-                       dmr_slot_offset(&opened_as_, slot) / DMR_SECTOR_SIZE, dmr_le64(entry.time),
-                       entry.lost, entry.retry, entry.reason});
+                       dmr_slot_offset(&disk_->geometry, slot) / DMR_SECTOR_SIZE,
+                       dmr_le64(entry.time), entry.lost, entry.retry, entry.reason});
     }
 }
 

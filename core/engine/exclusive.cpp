@@ -215,11 +215,11 @@ int Exclusive::write_slot_part(const Part& part, const Remap& remap,
 // keeps its slot, for what cannot be read now may be readable later (P5).
 int Exclusive::move_written(const Remap& remap, BlockData& content, std::uint64_t begin,
                             std::uint64_t end, SectorMask lost, bool slot_is_bad) {
-    if (end - begin < DMR_BLOCK_SIZE) {
+    const std::uint64_t length = disk_.block_length(remap.block);
+    if (end - begin < length) {
         BlockData old{};
         SectorMask bad = 0;
-        const int error =
-            io_.salvage_spare(disk_.slot_offset(remap.slot), old.data(), DMR_BLOCK_SIZE, bad);
+        const int error = io_.salvage_spare(disk_.slot_offset(remap.slot), old.data(), length, bad);
         if (error != 0) {
             return error;
         }

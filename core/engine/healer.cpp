@@ -2,6 +2,7 @@
 #include "core/engine/healer.h"
 
 #include <algorithm>
+#include <chrono>
 
 namespace dmremap {
 
@@ -9,6 +10,9 @@ namespace {
 
 constexpr std::size_t kActiveAtOnce = 128;
 constexpr std::size_t kMovesAtOnce = 64;
+constexpr std::size_t kChoresAtOnce = 8;
+constexpr auto kRoundLasts = std::chrono::milliseconds(100);
+constexpr auto kBreakerLooks = std::chrono::seconds(5);
 
 std::uint64_t first_block(const Piece& piece) { return piece.offset / DMR_BLOCK_SIZE; }
 std::uint64_t last_block(const Piece& piece) {
@@ -72,16 +76,25 @@ std::chrono::steady_clock::time_point Healer::next_retry() const {
                                            : last_retry_ + std::chrono::minutes(minutes);
 }
 
+std::chrono::steady_clock::time_point Healer::next_wake() const {
+    return disk_.breaker->tripped()
+               ? std::min(next_retry(), std::chrono::steady_clock::now() + kBreakerLooks)
+               : next_retry();
+}
+
 void Healer::serve() {
     for (;;) {
         collect();
+        find_chores();
         add_chores();
         close_gates();
         if (round()) {
             continue;
         }
+        disk_.breaker->try_reset();
         std::unique_lock lock(mutex_);
-        const bool idle = waiting_.empty() && active_.empty() && first_ == nullptr;
+        const bool idle =
+            waiting_.empty() && active_.empty() && chores_.empty() && first_ == nullptr;
         if (idle && salvages_done_ != salvages_begun_) {
             salvages_done_ = salvages_begun_;
             changed_.notify_all();
@@ -93,10 +106,10 @@ void Healer::serve() {
             return woken_ || first_ != nullptr || (idle && stopping_) ||
                    salvages_asked_ != salvages_begun_;
         };
-        if (next_retry() == std::chrono::steady_clock::time_point::max()) {
+        if (next_wake() == std::chrono::steady_clock::time_point::max()) {
             changed_.wait(lock, ready);
         } else {
-            changed_.wait_until(lock, next_retry(), ready);
+            changed_.wait_until(lock, next_wake(), ready);
         }
         woken_ = false;
     }
@@ -126,10 +139,14 @@ void Healer::collect() {
     }
 }
 
-void Healer::add_chores() {
+void Healer::find_chores() {
     bool retry_all = std::chrono::steady_clock::now() >= next_retry();
     {
         const std::lock_guard lock(mutex_);
+        if (stopping_) {
+            chores_.clear();
+            return;
+        }
         if (salvages_asked_ != salvages_begun_) {
             salvages_begun_ = salvages_asked_;
             retry_all = true;
@@ -141,11 +158,10 @@ void Healer::add_chores() {
         job.slot = slot;
         job.first = job.last = block;
         job.gate = gate_of(block * DMR_BLOCK_SIZE);
-        waiting_.push_back(std::move(job));
+        chores_.push_back(std::move(job));
     };
     if (retry_all) {
         last_retry_ = std::chrono::steady_clock::now();
-        disk_.breaker->try_reset();
         unmovable_.clear();
         disk_.table->for_each_live([&](std::uint64_t slot, const dmr_entry& entry) {
             if (entry.retry != 0) {
@@ -153,13 +169,23 @@ void Healer::add_chores() {
             }
         });
     }
-    if (waiting_.empty() && active_.empty() && disk_.writable()) {
+    if (chores_.empty() && waiting_.empty() && active_.empty() && disk_.writable()) {
         for (const std::uint64_t slot :
              disk_.table->live_on_retired_pages(kMovesAtOnce + unmovable_.size())) {
             if (std::find(unmovable_.begin(), unmovable_.end(), slot) == unmovable_.end()) {
                 add(Job::Kind::move, dmr_le64(disk_.table->entry(slot).main_block), slot);
             }
         }
+    }
+}
+
+void Healer::add_chores() {
+    if (!waiting_.empty() || !active_.empty()) {
+        return;
+    }
+    for (std::size_t i = 0; i < kChoresAtOnce && !chores_.empty(); i++) {
+        waiting_.push_back(std::move(chores_.front()));
+        chores_.pop_front();
     }
 }
 
@@ -183,27 +209,33 @@ void Healer::close_gates() {
     }
 }
 
-// Works behind every gate that has drained. False when there was none.
+void Healer::do_job(Job& job) {
+    switch (job.kind) {
+        case Job::Kind::piece:
+            job.error = exclusive_.run(*job.piece, job.staged);
+            break;
+        case Job::Kind::retry:
+            exclusive_.retry_lost(job.first);
+            break;
+        case Job::Kind::move:
+            if (!exclusive_.move_away(job.slot)) {
+                unmovable_.push_back(job.slot);
+            }
+            break;
+    }
+}
+
+// Works behind gates that have drained, for a while. False when there was none.
 bool Healer::round() {
+    const auto end = std::chrono::steady_clock::now() + kRoundLasts;
     std::vector<Job> done;
-    for (auto job = active_.begin(); job != active_.end();) {
+    for (auto job = active_.begin();
+         job != active_.end() && (done.empty() || std::chrono::steady_clock::now() < end);) {
         if (!disk_.gates->empty(job->gate)) {
             ++job;
             continue;
         }
-        switch (job->kind) {
-            case Job::Kind::piece:
-                job->error = exclusive_.run(*job->piece, job->staged);
-                break;
-            case Job::Kind::retry:
-                exclusive_.retry_lost(job->first);
-                break;
-            case Job::Kind::move:
-                if (!exclusive_.move_away(job->slot)) {
-                    unmovable_.push_back(job->slot);
-                }
-                break;
-        }
+        do_job(*job);
         done.push_back(std::move(*job));
         job = active_.erase(job);
     }

@@ -70,9 +70,12 @@ private:
     void close_gates();
     bool round();
     void finish(std::vector<Job>& done);
+    void find_chores();
     void add_chores();
+    void do_job(Job& job);
     bool meets_active(const Job& job) const;
     void update_causes();
+    std::chrono::steady_clock::time_point next_wake() const;
     std::chrono::steady_clock::time_point next_retry() const;
 
     Context& disk_;
@@ -85,6 +88,7 @@ private:
     // The healer's thread only.
     std::deque<Job> waiting_;               // gates not asked for yet
     std::vector<Job> active_;               // gates closed
+    std::deque<Job> chores_;                // to be done when nothing else waits
     std::map<unsigned, unsigned> closed_;   // gate -> jobs active behind it
     std::vector<std::uint64_t> unmovable_;  // slots on retired pages that cannot be read
     std::chrono::steady_clock::time_point last_retry_;

@@ -10,6 +10,7 @@
 
 #include "core/disk.h"
 #include "core/engine/disk_impl.h"
+#include "core/engine/flush_guard.h"
 #include "core/meta/examine.h"
 #include "core/meta/opening_checks.h"
 #include "core/meta/table_load.h"
@@ -90,8 +91,13 @@ void fill_map(Context& disk) {
 std::unique_ptr<Disk> Disk::open(std::unique_ptr<Device> main, std::unique_ptr<Device> spare,
                                  const OpenOptions& options) {
     auto disk = std::make_unique<Context>();
-    disk->main = std::move(main);
-    disk->spare = std::move(spare);
+    const auto guarded = [self = disk.get()](std::unique_ptr<Device> device) {
+        return make_flush_guard(std::move(device), [self](const DeviceInfo& info, int error) {
+            self->note_flush_failure(info, error);
+        });
+    };
+    disk->main = guarded(std::move(main));
+    disk->spare = guarded(std::move(spare));
     disk->read_only = options.read_only;
     disk->size = disk->main->info().size;
     disk->logical_block = disk->main->info().logical_block;
@@ -110,6 +116,10 @@ std::unique_ptr<Disk> Disk::open(std::unique_ptr<Device> main, std::unique_ptr<D
     const bool crashed = require_not_in_use(sb, spare_device, options.take_over);
     LoadedTable loaded = load_table(spare_device, sb);
     require_table(loaded, sb, spare_device, options.rescue, *disk->board);
+    if (!options.read_only) {
+        require_sequences(sb, loaded.highest_sequence, spare_device);
+    }
+    disk->geometry = sb;
     disk->parameters = load_parameters(sb);
     disk->superblocks = std::make_unique<SuperblockStore>(spare_device, scan);
 
@@ -147,10 +157,10 @@ std::unique_ptr<Disk> Disk::open(std::unique_ptr<Device> main, std::unique_ptr<D
         }
     }
     fill_map(*disk);
-    disk->breaker = std::make_unique<Breaker>(*disk->main, *disk->counters, *disk->board,
-                                              disk->parameters.breaker_regions);
+    disk->breaker = std::make_unique<Breaker>(*disk->main, *disk->map, *disk->counters,
+                                              *disk->board, disk->parameters.breaker_regions);
     if (!options.read_only) {
-        disk->breaker->learn(*disk->map);
+        disk->breaker->learn();
     }
     disk->board->report(EventKind::opened, 0, 0, how);
     return std::make_unique<DiskImpl>(std::move(disk));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "core/meta/examine.h"
 
+#include <cstring>
+
 #include "core/meta/entry_table.h"
 #include "core/meta/opening_checks.h"
 #include "core/meta/superblock_store.h"
@@ -132,12 +134,13 @@ std::vector<std::string> repair_spare(Device& spare) {
     }
     // As an opener does it: the epoch first, then the table; the witness and the clean mark stay,
     // for neither the data nor the mapping changes.
+    require_sequences(sb, load_table(spare, sb).highest_sequence, spare);
     SuperblockStore store(spare, scan);
     sb.entry_epoch = dmr_to_le64(dmr_le64(sb.entry_epoch) + 1);
     const auto failed = [&](int error) {
-        return Refusal(RefusalKind::system, spare.info().name +
-                                                " cannot be repaired: writing fails with error " +
-                                                std::to_string(error));
+        return Refusal(
+            RefusalKind::system,
+            spare.info().name + " cannot be repaired, writing fails: " + std::strerror(error));
     };
     if (const int error = store.write(sb, kSequenceSkip); error != 0) {
         throw failed(error);
@@ -147,7 +150,9 @@ std::vector<std::string> repair_spare(Device& spare) {
     if (const int error = table.repair(pages, claims); error != 0) {
         throw failed(error);
     }
-    std::vector<std::string> done{"superblock: all copies written anew"};
+    std::vector<std::string> done{store.bad_copies() == 0
+                                      ? "superblock: all copies written anew"
+                                      : "superblock: some copies cannot be written"};
     if (pages != 0) {
         done.push_back("entry table: " + number(pages, "page", "pages") +
                        " restored to two copies");
@@ -190,11 +195,12 @@ std::string rebind_spare(Device& main, Device& spare, bool force) {
     }
     set_main_identity(sb, main.info().identity);
     set_spare_identity(sb, spare.info().identity);
+    require_sequences(sb, 0, spare);
     SuperblockStore store(spare, scan);
     if (const int error = store.write(sb, kSequenceSkip); error != 0) {
-        throw Refusal(RefusalKind::system, spare.info().name +
-                                               ": the superblock cannot be written: " + "error " +
-                                               std::to_string(error));
+        throw Refusal(
+            RefusalKind::system,
+            spare.info().name + ": the superblock cannot be written: " + std::strerror(error));
     }
     return text;
 }

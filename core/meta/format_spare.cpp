@@ -127,6 +127,9 @@ void refuse_live(const SuperblockScan& scan, Device& spare, const FormatOptions&
     const std::string uuid = uuid_text(scan.current->uuid);
     const auto wanted = parse_uuid(options.destroy_uuid);
     if (wanted && uuid_text(wanted->data()) == uuid) {
+        if (!scan.fatal.empty() && !options.force) {
+            refuse(name + ": " + scan.fatal + "; to destroy all of it: --force as well");
+        }
         require_not_in_use(*scan.current, spare, false);
         return;
     }
@@ -170,8 +173,9 @@ void refuse_foreign(const dmr_superblock& sb, Device& spare, const FormatOptions
 
 void must(int error, const Device& spare, const char* what) {
     if (error != 0) {
-        throw Refusal(RefusalKind::system, spare.info().name + ": " + what + ": " +
-                                               std::strerror(error) + "; it is no spare now");
+        throw Refusal(RefusalKind::system,
+                      spare.info().name + ": " + what + ": " + std::strerror(error) +
+                          "; what is left on it: dmremapctl examine " + spare.info().name);
     }
 }
 

@@ -173,6 +173,16 @@ void require_identity(dmr_superblock& sb, Device& main, const Device& spare,
     }
 }
 
+void require_sequences(const dmr_superblock& sb, std::uint64_t highest_entry_sequence,
+                       const Device& spare) {
+    constexpr std::uint64_t kLastEpoch = (DMR_SEQUENCE_LIMIT >> 32) - 2;
+    if (dmr_le64(sb.sequence) >= DMR_SEQUENCE_LIMIT - (std::uint64_t{1} << 32) ||
+        dmr_le64(sb.entry_epoch) >= kLastEpoch || highest_entry_sequence >> 32 >= kLastEpoch) {
+        refuse(spare.info().name +
+               " has used up its sequence numbers, as no honest use of it can; open it with -o ro");
+    }
+}
+
 bool require_not_in_use(const dmr_superblock& sb, const Device& spare, bool take_over) {
     if ((dmr_le32(sb.flags) & DMR_IN_USE) == 0) {
         return false;

@@ -34,6 +34,11 @@ bool require_not_in_use(const dmr_superblock& sb, const Device& spare, bool take
 void set_in_use(dmr_superblock& sb, const std::string& holder_name);
 void clear_in_use(dmr_superblock& sb);
 
+// Room for another session's sequences and epochs; a spare that has none is hostile, for no use of
+// it gets there in a lifetime. Writing on would make every copy invalid.
+void require_sequences(const dmr_superblock& sb, std::uint64_t highest_entry_sequence,
+                       const Device& spare);
+
 // A text field of the superblock: up to its NUL or its end.
 std::string field_text(const std::uint8_t* field, std::size_t size);
 

@@ -86,6 +86,12 @@ int SuperblockStore::write_copies(const std::vector<unsigned>& which, unsigned& 
 }
 
 int SuperblockStore::write(const dmr_superblock& next, std::uint64_t skip) {
+    if (!flushed_) {
+        if (const int failed = spare_.flush(); failed != 0) {
+            return failed;
+        }
+        flushed_ = true;
+    }
     std::vector<unsigned> first, second, good;
     for (unsigned i = 0; i < newest_.size(); i++) {
         (newest_[i] ? good : first).push_back(i);

@@ -10,6 +10,10 @@
 // the newest update so far, so the newest is never under the pen while it is the only one; and if
 // no copy of the first half could be written, the second half is left alone.
 //
+// What an opener found may never have been flushed: a writer that was killed leaves its last half
+// in the drive's cache, from where it reads back like the rest. So the first write is preceded by a
+// flush, which makes the newest copies found the durable ones that the argument above needs.
+//
 // Sequences: the newest valid copy wins. A copy that could not be read at open may hold an update
 // that nobody saw, at most one ahead of what was seen. So an opener starts kSequenceSkip further
 // on, and a number is never used for two contents.
@@ -59,6 +63,7 @@ private:
     Device& spare_;
     dmr_superblock current_{};
     std::vector<bool> newest_;  // per copy: holds current_
+    bool flushed_ = false;      // what was found at open is known to be durable
 };
 
 }  // namespace dmremap

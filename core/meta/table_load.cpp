@@ -8,6 +8,7 @@
 
 #include "core/meta/page_io.h"
 #include "core/meta/table_step.h"
+#include "core/refusal.h"
 
 namespace dmremap {
 
@@ -153,8 +154,13 @@ LoadedTable load_table(Device& spare, const dmr_superblock& sb) {
     LoadedTable table;
     const std::uint64_t ready = dmr_le64(sb.table_ready);
     const std::uint64_t pages = pages_for(sb, ready);
-    table.entries.resize(ready);
-    table.pages.resize(pages, PageHealth::good);
+    try {
+        table.entries.resize(ready);
+        table.pages.resize(pages, PageHealth::good);
+    } catch (const std::exception&) {  // bad_alloc or length_error
+        throw Refusal(RefusalKind::system, spare.info().name + ": not enough memory for " +
+                                               std::to_string(ready) + " entries of its table");
+    }
     table.report.entries = ready;
     std::vector<dmr_entry> first, second;
     for (std::uint64_t page = 0; page < pages; page += kPagesAtOnce) {

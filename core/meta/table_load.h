@@ -31,6 +31,7 @@ struct LoadedTable {
     TableReport report;
 };
 
+// Throws Refusal(system) when memory does not suffice.
 LoadedTable load_table(Device& spare, const dmr_superblock& sb);
 
 // True when an entry that has been used lies in the pages from `first` on: the superblock is then

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A device whose first failed flush is remembered before anybody is told of it (P2).
+//
+// Linux reports a lost write at one fsync of a descriptor and forgets it. Whoever asks next, for
+// whatever reason, would be told that all is well. So every flush of an open disk, the user's, a
+// commit's, a superblock's, goes through here: when one fails, `failed` has run before its
+// completion, and every later one fails without asking the device.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "core/device/device.h"
+
+namespace dmremap {
+
+// `failed(error)` is called once, on the thread that completes the flush; it must not block on I/O.
+std::unique_ptr<Device> make_flush_guard(std::unique_ptr<Device> inner,
+                                         std::function<void(const DeviceInfo&, int)> failed);
+
+}  // namespace dmremap
