@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Promises where several rules meet: a failing flush that nobody waits for, recovery interrupted
+// while main's change is being accepted, numbers that run out, the short last block, chores and
+// closing.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "core/refusal.h"
+#include "tests/support/test_pair.h"
+
+namespace dmremap::test {
+
+namespace {
+
+constexpr std::uint64_t kBlock = 4096;
+
+void remap_by_write(TestPair& pair, std::uint64_t block) {
+    pair.main->set_fault(block * 8, 8, Fault{.write = true});
+    ASSERT_EQ(write_sectors(*pair.disk, block * 8, 8, 1), 0);
+    ASSERT_TRUE(pair.remap_of(block));
+}
+
+void lose_a_sector(TestPair& pair, std::uint64_t block) {
+    pair.main->set_fault(block * 8 + 3, 1, Fault{.read = true});
+    read_sectors(*pair.disk, block * 8 + 3, 1, EIO);
+    ASSERT_EQ(pair.remap_of(block)->retry, 8);
+}
+
+// The flush that fails belongs to the growth of the table; the user's next one must fail all the
+// same.
+TEST(Promises, P2_AFlushThatFailsWhileTheTableGrowsStaysFailed) {
+    TestPair pair({.main_size = 16 << 20});
+    pair.format();
+    pair.set_cache(true);
+    pair.open();
+    pair.main->set_fault(0, 1024 * 8 + 64, Fault{.write = true});
+    for (std::uint64_t block = 0; block < 1024; block++) {
+        ASSERT_EQ(write_sectors(*pair.disk, block * 8, 8, 1), 0) << block;
+    }
+    ASSERT_EQ(pair.disk->flush(), 0);
+    ASSERT_EQ(write_sectors(*pair.disk, 5 * 8, 8, 2), 0);
+    std::atomic<bool> first{true};
+    pair.spare->set_hook([&](const Call& call) {
+        return call.op == Op::flush && first.exchange(false) ? EIO : Medium::kPass;
+    });
+    EXPECT_NE(write_sectors(*pair.disk, 1024 * 8, 8, 1), 0);
+    EXPECT_FALSE(first);
+    EXPECT_NE(pair.disk->flush(), 0);
+    EXPECT_EQ(pair.disk->status().state, State::read_only);
+}
+
+TEST(Promises, P3_ACrashWhileAChangedMainIsAcceptedDoesNotBringItsDataBack) {
+    for (std::uint64_t cut = 1; cut < 200; cut++) {
+        TestPair pair;
+        pair.fill_main(1);
+        pair.format();
+        pair.open();
+        lose_a_sector(pair, 10);
+        pair.close();
+        pair.main->heal_all();
+        pair.fill_main(2);
+        pair.power->cut_at(cut);
+        OpenOptions accept;
+        accept.accept_changed_main = true;
+        try {
+            pair.open(accept);
+        } catch (const Refusal&) {
+        }
+        if (!pair.power->off()) return;
+        pair.crash();
+        try {
+            pair.open();
+        } catch (const Refusal&) {
+            continue;  // it asks again
+        }
+        pair.disk->salvage();
+        read_sectors(*pair.disk, 83, 1, EIO);
+    }
+    FAIL() << "opening never came to its end";
+}
+
+TEST(Promises, P8_NumbersThatWouldRunOutAreRefusedAndStayReadable) {
+    for (const int what : {0, 1, 2}) {
+        TestPair pair;
+        pair.format();
+        pair.open();
+        remap_by_write(pair, 10);
+        pair.close();
+        if (what == 2) {
+            pair.edit_entries([](dmr_entry& entry) {
+                entry.sequence = dmr_to_le64(std::uint64_t{DMR_SEQUENCE_LIMIT - 5});
+            });
+        } else {
+            pair.edit_superblocks([what](dmr_superblock& sb) {
+                (what == 0 ? sb.entry_epoch : sb.sequence) = dmr_to_le64(std::uint64_t{
+                    what == 0 ? (DMR_SEQUENCE_LIMIT >> 32) - 1 : DMR_SEQUENCE_LIMIT - 5});
+            });
+        }
+        EXPECT_THROW(pair.open(), Refusal) << what;
+        OpenOptions only_read;
+        only_read.read_only = true;
+        pair.open(only_read);
+        EXPECT_EQ(read_sectors(*pair.disk, 80, 8), pattern(80, 8, 1));
+    }
+}
+
+TEST(Promises, P1_WhatLiesBehindTheShortLastBlockDoesNotMatter) {
+    TestPair pair({.main_size = (4 << 20) + 512});
+    pair.format();
+    pair.open();
+    const std::uint64_t sector = (4 << 20) / kSector;
+    pair.main->set_fault(sector, 1, Fault{.write = true});
+    ASSERT_EQ(write_sectors(*pair.disk, sector, 1, 1), 0);
+    const auto remap = pair.remap_of(sector / 8);
+    ASSERT_TRUE(remap);
+    pair.spare->set_fault(remap->spare_sector, 8, Fault{.read = true, .write = true});
+    EXPECT_EQ(write_sectors(*pair.disk, sector, 1, 2), 0);
+    EXPECT_EQ(read_sectors(*pair.disk, sector, 1), pattern(sector, 1, 2));
+}
+
+// A salvage of many sectors is under way, each read held until the test lets it go: closing must
+// not wait for the rest of them.
+TEST(Promises, ClosingDoesNotWaitForChores) {
+    constexpr std::uint64_t kLost = 100;
+    TestPair pair;
+    pair.fill_main(1);
+    pair.format();
+    pair.open();
+    for (std::uint64_t block = 0; block < kLost; block++) lose_a_sector(pair, block);
+    std::atomic<std::uint64_t> retried{0};
+    pair.main->set_hook([&](const Call& call) {
+        if (call.op == Op::read && call.length == kSector) {
+            return retried++ == 0 ? Medium::kHold : Medium::kPass;
+        }
+        return Medium::kPass;
+    });
+    std::thread salvage([&] { pair.disk->salvage(); });
+    pair.main->wait_held(1);
+    std::thread close([&] { EXPECT_EQ(pair.disk->close(), 0); });
+    while (pair.disk->read(0, nullptr, 0) != ENODEV) std::this_thread::yield();
+    pair.main->release();
+    close.join();
+    salvage.join();
+    EXPECT_LT(retried, kLost) << "all chores were done first";
+}
+
+TEST(Promises, P6_ASpareThatIsGoneOrHasNoRoomUnderItSaysSo) {
+    for (const int error : {ENODEV, ENOSPC}) {
+        TestPair pair;
+        pair.format();
+        pair.open();
+        remap_by_write(pair, 10);
+        pair.spare->set_fault(pair.remap_of(10)->spare_sector, 8,
+                              Fault{.write = true, .error = error});
+        EXPECT_EQ(write_sectors(*pair.disk, 80, 8, 2), error);
+        EXPECT_TRUE(pair.saw(error == ENODEV ? EventKind::device_gone : EventKind::spare_fs_full));
+        EXPECT_TRUE(pair.has_cause(error == ENODEV ? "spare_gone" : "spare_fs_full"));
+        pair.spare->heal_all();
+    }
+}
+
+// Zeroing has no data; what a caller left in the request's pointer is not it.
+TEST(Promises, P1_AZeroIsZerosWhateverThePointerSays) {
+    TestPair pair;
+    pair.fill_main(1);
+    pair.format();
+    pair.open();
+    lose_a_sector(pair, 10);
+    std::vector<std::byte> stale(64, std::byte{0x5a});
+    std::atomic<int> result{-1};
+    Request request;
+    request.op = Op::zero;
+    request.offset = 100;
+    request.length = 20 * kBlock;
+    request.data = stale.data();
+    request.context = &result;
+    request.done = [](Request& done, int error) {
+        auto* const to = static_cast<std::atomic<int>*>(done.context);
+        *to = error;
+        to->notify_one();
+    };
+    pair.disk->submit(request);
+    result.wait(-1);
+    EXPECT_EQ(result, 0);
+    std::vector<std::byte> got(20 * kBlock);
+    EXPECT_EQ(pair.disk->read(100, got.data(), got.size()), 0);
+    EXPECT_EQ(got, zeros(got.size()));
+}
+
+}  // namespace
+
+}  // namespace dmremap::test
