@@ -24,7 +24,7 @@ void dump(std::ostream& out, const void* data, std::size_t length) {
         if (std::all_of(bytes + at, bytes + at + 16, [](std::uint8_t b) { return b == 0; })) {
             continue;
         }
-        char digits[8];
+        char digits[32];
         std::snprintf(digits, sizeof(digits), "%4zu  ", at);
         out << digits;
         for (std::size_t i = at; i < at + 16; i++) {
