@@ -24,8 +24,7 @@ bool changes_data(Op op) { return op == Op::write || op == Op::zero || op == Op:
 
 void Context::note_flush_failure(const DeviceInfo& device, int error) {
     if (!flush_failed.exchange(true)) {
-        board->report(EventKind::flush_failed, 0, 0,
-                      device.name + ": " + std::strerror(error));
+        board->report(EventKind::flush_failed, 0, 0, device.name + ": " + std::strerror(error));
         board->raise(
             State::read_only, "flush_failed",
             "a flush of " + device.name + " failed (" + std::strerror(error) +

@@ -13,6 +13,10 @@
 #include "tests/property/random_run.h"
 
 namespace dmremap::test {
+
+// What GoogleTest prints of a parameter.
+static void PrintTo(const Profile& profile, std::ostream* out) { *out << profile.name; }
+
 namespace {
 
 std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {

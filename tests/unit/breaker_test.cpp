@@ -14,7 +14,8 @@ constexpr std::uint32_t kRegions = 4;
 
 // A main of 64 MiB that answers, or not, as the test says.
 struct Bench {
-    explicit Bench(std::uint32_t regions = kRegions) : breaker(*main, map, counters, board, regions) {}
+    explicit Bench(std::uint32_t regions = kRegions)
+        : breaker(*main, map, counters, board, regions) {}
 
     void answer(int error, Op op = Op::read) {
         medium->set_hook([error, op](const Call& call) { return call.op == op ? error : 0; });

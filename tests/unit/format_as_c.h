@@ -12,12 +12,12 @@ size_t c_size_of_superblock(void);
 unsigned int c_copies(uint64_t spare_size);
 uint64_t c_spare_offset(uint64_t linear);
 uint64_t c_linear_size(uint64_t spare_size);
-int c_superblock_verdict(const void *superblock, uint64_t offset);
-int c_entry_valid(const void *superblock, const void *entry, uint64_t slot);
-int c_entry_pick(const void *first, int first_ok, const void *second, int second_ok);
-int c_claim_wins(const void *a, const void *b);
-uint64_t c_page_offset(const void *superblock, int copy, uint64_t page);
-uint64_t c_slot_offset(const void *superblock, uint64_t slot);
+int c_superblock_verdict(const void* superblock, uint64_t offset);
+int c_entry_valid(const void* superblock, const void* entry, uint64_t slot);
+int c_entry_pick(const void* first, int first_ok, const void* second, int second_ok);
+int c_claim_wins(const void* a, const void* b);
+uint64_t c_page_offset(const void* superblock, int copy, uint64_t page);
+uint64_t c_slot_offset(const void* superblock, uint64_t slot);
 #ifdef __cplusplus
 }
 #endif

@@ -50,7 +50,8 @@ TEST(SuperblockStore, HalfIsDurableBeforeTheOtherIsTouched) {
     FormattedSpare four(with_copies(4));
     ASSERT_EQ(four.copies, 4u);
     EXPECT_EQ(write(four, 'a'), 0);
-    EXPECT_EQ(four.written(), (Words{"flush", "copy 0", "copy 1", "flush", "copy 2", "copy 3", "flush"}));
+    EXPECT_EQ(four.written(),
+              (Words{"flush", "copy 0", "copy 1", "flush", "copy 2", "copy 3", "flush"}));
     for (const SuperblockCopy& copy : scan(four).copies) {
         EXPECT_TRUE(copy.newest);
     }
@@ -164,8 +165,8 @@ TEST(SuperblockStore, P3_ACrashLeavesTheOldOneOrTheNewOne) {
     }
 }
 
-// A writer was killed after its first half: the next one reads that half back from the drive's cache,
-// and the power goes off while it writes.
+// A writer was killed after its first half: the next one reads that half back from the drive's
+// cache, and the power goes off while it writes.
 TEST(SuperblockStore, P3_WhatWasFoundIsMadeDurableBeforeAnythingIsWritten) {
     for (std::uint64_t cut = 1; cut <= 8; cut++) {
         for (unsigned seed = 0; seed < 16; seed++) {
