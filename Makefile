@@ -7,6 +7,9 @@ BUILD_TYPE ?= RelWithDebInfo
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 # A second build after a change in a header is minutes without it.
+# Clones in other folders share what they have in common.
+export CCACHE_BASEDIR = $(CURDIR)
+export CCACHE_NOHASHDIR = 1
 CCACHE := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 CONFIGURE = cmake -G Ninja -S . -DCMAKE_BUILD_TYPE=$(BUILD_TYPE) $(CCACHE)
 CTEST = ctest --output-on-failure -j $(JOBS)
@@ -31,7 +34,8 @@ deps:
 
 demo:
 	@scripts/deps build demo
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory build/build.ninja
+	cmake --build build -j $(JOBS) --target dmremapfs dmremapctl
 	@PATH="$(CURDIR)/build/bin:$$PATH" examples/demo.sh
 
 # The sanitizers first, so that the last summary is the one of the whole suite.
