@@ -24,7 +24,6 @@ struct FileOptions {
     bool read_only = false;
     bool shared = false;             // images, with read_only: others may read at the same time
     bool direct = true;              // use direct I/O where it can be had
-    bool allocate = false;           // images: reserve the whole size in the file system now
     unsigned lock_wait_seconds = 5;  // how long to wait for a closing owner
     // Runs the calls; null: they run in the thread that submits, before submit() returns.
     std::shared_ptr<ThreadPool> pool;

@@ -169,19 +169,8 @@ void measure_image(OpenFile& file, const FoundDevice& found) {
                           " bytes, which is no multiple of 512: enlarge it with truncate -s %512");
 }
 
-void examine_allocation(OpenFile& file, const FoundDevice& found, const FileOptions& options) {
+void examine_allocation(OpenFile& file, const FoundDevice& found) {
     const int fd = file.fd.get();
-    if (options.allocate &&
-        ::fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(file.info.size)) != 0) {
-        if (errno != EOPNOTSUPP && errno != ENOSYS)
-            throw Refusal(errno == ENOSPC ? RefusalKind::refused : RefusalKind::system,
-                          found.name() + " needs its " + std::to_string(file.info.size) +
-                              " bytes reserved in its file system, which failed (make room, or use "
-                              "a smaller image): " +
-                              std::strerror(errno));
-        file.info.note += found.name() +
-                          " cannot have its space reserved by its file system: keep as much free. ";
-    }
     struct stat st;
     if (::fstat(fd, &st) != 0) cannot_measure(found.name());
     // The file may have changed its size since it was found; now it is locked.
@@ -215,7 +204,7 @@ OpenFile open_file(const FoundDevice& found, const FileOptions& options) {
                                       found.name());
             }))
             busy(found.name(), lock_owner(found.facts().dev, found.facts().inode));
-        examine_allocation(file, found, options);
+        examine_allocation(file, found);
     }
     if (file.info.size == 0)
         throw Refusal(RefusalKind::refused, found.name() + " is empty: give one that holds data");

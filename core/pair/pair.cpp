@@ -44,7 +44,6 @@ DevicePair open_pair(const std::string& main_path, const std::string& spare_path
     pair.main = open_file_device(main, how);
 
     how.read_only = options.spare_read_only;
-    how.allocate = options.allocate_spare && !options.spare_read_only;
     how.note = shared_disk_note(main, spare);
     pair.spare = open_file_device(spare, how);
 

@@ -23,9 +23,6 @@ struct DevicePair {
 struct PairOptions {
     bool main_read_only = false;  // open main for reading only (format does)
     bool spare_read_only = false;
-    // An image: reserve its whole size in its file system, as format does. Content never changes by
-    // it, but the space stays reserved also when the pair is refused after it.
-    bool allocate_spare = false;
     unsigned lock_wait_seconds = 5;    // how long to wait for a closing owner
     std::shared_ptr<ThreadPool> pool;  // runs the devices' calls; null: the submitting thread does
 };

@@ -95,18 +95,6 @@ TEST_F(Pair, MainOpenedForReadingByFormatIsStillOurs) {
     expect_words(refused(main_, dir_.image("other", kSize), readers), {main_, "in use"});
 }
 
-TEST_F(Pair, ASpareImageCanHaveItsSpaceReserved) {
-    PairOptions format = at_once();
-    format.allocate_spare = true;
-    const DevicePair pair = open_pair(main_, spare_, format);
-    struct stat main, spare;
-    ASSERT_EQ(::stat(main_.c_str(), &main), 0);
-    ASSERT_EQ(::stat(spare_.c_str(), &spare), 0);
-    EXPECT_EQ(main.st_blocks, 0);
-    EXPECT_GE(static_cast<std::uint64_t>(spare.st_blocks) * 512, kSize);
-    EXPECT_EQ(static_cast<std::uint64_t>(spare.st_size), kSize);
-}
-
 TEST_F(Pair, OneFileTwiceIsRefusedByWhateverName) {
     const std::string hard = dir_.path() + "/hard", soft = dir_.path() + "/soft";
     std::filesystem::create_hard_link(main_, hard);
