@@ -11,6 +11,7 @@ namespace {
 constexpr std::size_t kActiveAtOnce = 128;
 constexpr std::size_t kMovesAtOnce = 64;
 constexpr std::size_t kChoresAtOnce = 8;
+constexpr unsigned kTurnsWithoutChore = 32;  // then one has its turn although requests wait
 constexpr auto kRoundLasts = std::chrono::milliseconds(100);
 constexpr auto kBreakerLooks = std::chrono::seconds(5);
 
@@ -180,10 +181,12 @@ void Healer::find_chores() {
 }
 
 void Healer::add_chores() {
-    if (!waiting_.empty() || !active_.empty()) {
+    const bool idle = waiting_.empty() && active_.empty();
+    if (!idle && ++turns_without_chore_ < kTurnsWithoutChore) {
         return;
     }
-    for (std::size_t i = 0; i < kChoresAtOnce && !chores_.empty(); i++) {
+    turns_without_chore_ = 0;
+    for (std::size_t i = 0; i < (idle ? kChoresAtOnce : 1) && !chores_.empty(); i++) {
         waiting_.push_back(std::move(chores_.front()));
         chores_.pop_front();
     }

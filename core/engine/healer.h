@@ -86,9 +86,10 @@ private:
     std::thread thread_;
 
     // The healer's thread only.
-    std::deque<Job> waiting_;               // gates not asked for yet
-    std::vector<Job> active_;               // gates closed
-    std::deque<Job> chores_;                // to be done when nothing else waits
+    std::deque<Job> waiting_;  // gates not asked for yet
+    std::vector<Job> active_;  // gates closed
+    std::deque<Job> chores_;   // to be done when nothing else waits
+    unsigned turns_without_chore_ = 0;
     std::map<unsigned, unsigned> closed_;   // gate -> jobs active behind it
     std::vector<std::uint64_t> unmovable_;  // slots on retired pages that cannot be read
     std::chrono::steady_clock::time_point last_retry_;

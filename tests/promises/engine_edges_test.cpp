@@ -146,6 +146,28 @@ TEST(Promises, ClosingDoesNotWaitForChores) {
     EXPECT_LT(retried, kLost) << "all chores were done first";
 }
 
+// Requests that need the healer keep coming until the salvage is through: it must come to its turn.
+TEST(Promises, P5_ASalvageComesToItsTurnUnderLoad) {
+    TestPair pair;
+    pair.fill_main(1);
+    pair.format();
+    pair.open();
+    lose_a_sector(pair, 10);
+    pair.main->heal_all();
+    std::atomic<bool> stop{false};
+    std::vector<std::thread> writers;
+    for (std::uint64_t i = 0; i < 4; i++) {
+        writers.emplace_back([&pair, &stop, i] {
+            const std::byte byte{1};
+            while (!stop) EXPECT_EQ(pair.disk->write((600 + i) * kBlock + 1, &byte, 1), 0);
+        });
+    }
+    EXPECT_EQ(pair.disk->salvage(), 1u);
+    stop = true;
+    for (std::thread& writer : writers) writer.join();
+    EXPECT_EQ(read_sectors(*pair.disk, 83, 1), pattern(83, 1, 1));
+}
+
 TEST(Promises, P6_ASpareThatIsGoneOrHasNoRoomUnderItSaysSo) {
     for (const int error : {ENODEV, ENOSPC}) {
         TestPair pair;
