@@ -11,7 +11,7 @@
 
 namespace dmremap::ctl {
 
-// The words of control/status, DESIGN section 5; sizes in sectors.
+// The words of control/status; core/status_line.h; sizes in sectors.
 struct StatusLine {
     std::uint64_t sectors = 0;
     std::string main, spare;

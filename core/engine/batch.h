@@ -2,7 +2,7 @@
 // A group of changes of the mapping that share their flushes: relocations, moves from slot to slot,
 // and clearings of lost marks, staged behind closed gates and committed together.
 //
-// Order (DESIGN's three steps): staging writes the slot's data; commit() flushes the spare once,
+// Order (FORMAT.md, relocation): staging writes the slot's data; commit() flushes the spare once,
 // commits the entries (both copies, see entry_table.h), and only then publishes them in the
 // mapping. Who staged a change acknowledges its request after commit(), before its gate opens.
 //

@@ -5,7 +5,10 @@
 // on retired pages), and works in rounds: close the gates of what waits, work behind those that
 // have drained, commit everything staged as one batch (its flushes are shared), complete the
 // requests, open the gates, and let the parked pieces go on. It never waits for one gate while
-// another could be worked behind; chores give way to requests.
+// another could be worked behind. A round ends after a while even if there is more to do, so that
+// who has been served hears of it; chores are taken up a few at a time when no request waits,
+// seldom else, and not at all when the disk is being closed: a salvage of a dying disk may take
+// hours.
 //
 // Within a round a gate serves several jobs only if their blocks do not meet: what is staged is not
 // in the mapping yet.

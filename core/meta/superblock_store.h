@@ -7,8 +7,9 @@
 // Order of an update: the copies are split in two halves. One half is written and flushed; only
 // then the other half, and flushed again. At every instant the half that is not being written holds
 // a whole superblock, the old one or the new one. The second half always contains a copy that holds
-// the newest update so far, so the newest is never under the pen while it is the only one; and if
-// no copy of the first half could be written, the second half is left alone.
+// the newest update so far, so the newest is never under the pen while it is the only one.
+// A copy that refuses the write is as good as gone; if that is true of the whole first half, copies
+// of the second are tried one by one, but never the last that holds the newest.
 //
 // What an opener found may never have been flushed: a writer that was killed leaves its last half
 // in the drive's cache, from where it reads back like the rest. So the first write is preceded by a

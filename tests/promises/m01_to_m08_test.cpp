@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The known mistakes of the field, 1 to 8 (DESIGN.md, section 7).
+// The known mistakes of the field, 1 to 8.
 #include <gtest/gtest.h>
 
 #include <algorithm>

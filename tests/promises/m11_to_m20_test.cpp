@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The known mistakes of the field, 11 to 20 (DESIGN.md, section 7); 9, 10 and 13 are not the
+// The known mistakes of the field, 11 to 20; 9, 10 and 13 are not the
 // core's.
 #include <gtest/gtest.h>
 
