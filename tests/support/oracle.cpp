@@ -266,6 +266,8 @@ bool Oracle::write_error_explained(std::uint64_t offset, std::uint64_t length) {
     const std::lock_guard lock(mutex_);
     if (metadata_failed_ || slot_read_failed_) return true;
     if (main_write_failed_ && (full || breaker)) return true;
+    // Lost marks of a block on a retired page can only go with the block to another slot.
+    if (full && status.retired_pages != 0) return true;
     return slot_write_failed_ && full;
 }
 
