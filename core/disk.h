@@ -66,6 +66,23 @@ struct RemapInfo {
     std::uint8_t reason;  // enum dmr_reason
 };
 
+// What came of remapping or unmapping by hand, in blocks.
+struct RangeResult {
+    std::uint64_t changed = 0;    // done, durable
+    std::uint64_t unchanged = 0;  // were so already
+    std::uint64_t refused = 0;    // left, or put back, as they were
+    // Of the refused block with the lowest number; error is 0 when there is none:
+    //   EINVAL   the range is not inside the disk (nothing was tried)
+    //   EROFS    the disk is, or has become, read-only
+    //   ENOSPC   no slot is left
+    //   ENODATA  unmap: sectors of the block are lost, and would read as something else from main
+    //   EAGAIN   unmap: an older record of the block may be on the spare; see unmap() below
+    //   EIO      main or the slot cannot be read or written, or the change not be committed
+    // or what the device said.
+    int error = 0;
+    std::uint64_t sector = 0;
+};
+
 // The status line's numbers and those beside it, all since open unless they are a count of what is.
 struct DiskStatus {
     std::string main, spare;  // names as given
@@ -109,6 +126,17 @@ public:
 
     // Tries all retry sectors again; returns the number of sectors that came back. Blocks.
     virtual std::uint64_t salvage() = 0;
+
+    // Moves the blocks that hold sectors [sector, sector + count) to slots, with what can be read
+    // of them; marks what cannot as lost. Blocks; any number, a region at a time, in bounded
+    // memory.
+    virtual RangeResult remap(std::uint64_t sector, std::uint64_t count) = 0;
+
+    // Moves the blocks back to main: copied, durable, read back and compared, and only then is the
+    // slot freed. Refused while main does not take the data or sectors are lost; and for all blocks
+    // while a page of the entry table is retired, for an older claim on the block may stand there,
+    // which would win once the newer one is gone. Blocks, as remap().
+    virtual RangeResult unmap(std::uint64_t sector, std::uint64_t count) = 0;
 
     // A consistent picture of each number; cheap enough to be polled.
     virtual DiskStatus status() const = 0;

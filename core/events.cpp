@@ -17,6 +17,8 @@ const char* event_kind_name(EventKind kind) {
             return "salvaged";
         case EventKind::rewritten:
             return "rewritten";
+        case EventKind::unmapped:
+            return "unmapped";
         case EventKind::moved:
             return "moved";
         case EventKind::bad_slot:

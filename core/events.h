@@ -15,6 +15,7 @@ enum class EventKind : std::uint8_t {
     lost,             // sector, count: sectors that nobody could read
     salvaged,         // sector, count: lost sectors that came back
     rewritten,        // sector, count: lost sectors that the user wrote anew
+    unmapped,         // sector: a block that went back to main
     moved,            // sector: a block that changed its slot
     bad_slot,         // sector: of the spare
     page_retired,     // count: pages of the entry table newly out of use

@@ -35,6 +35,7 @@ struct Totals {
     std::uint64_t remaps = 0;                         // blocks remapped since open
     std::array<std::uint64_t, 8> remaps_by_reason{};  // by enum dmr_reason
     std::uint64_t moves = 0;                          // slot to slot
+    std::uint64_t unmaps = 0;                         // blocks that went back to main
     std::uint64_t sectors_lost = 0;                   // since open
     std::uint64_t sectors_salvaged = 0;               // by a later retry
     std::uint64_t commits = 0;                        // group commits of the entry table

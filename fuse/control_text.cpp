@@ -67,6 +67,7 @@ std::string stats_text(const DiskStatus& status) {
         append_value(text, std::string("remaps_") + reason_word(reason),
                      totals.remaps_by_reason[reason]);
     append_value(text, "moves", totals.moves);
+    append_value(text, "unmaps", totals.unmaps);
     append_value(text, "sectors_lost", totals.sectors_lost);
     append_value(text, "sectors_salvaged", totals.sectors_salvaged);
     append_value(text, "commits", totals.commits);

@@ -18,6 +18,7 @@ spdlog::level::level_enum level_of(EventKind kind) {
         case EventKind::opened:
         case EventKind::closed:
         case EventKind::remapped:
+        case EventKind::unmapped:
         case EventKind::moved:
         case EventKind::salvaged:
         case EventKind::rewritten:
@@ -49,6 +50,7 @@ bool has_sector(EventKind kind) {
         case EventKind::lost:
         case EventKind::salvaged:
         case EventKind::rewritten:
+        case EventKind::unmapped:
         case EventKind::moved:
         case EventKind::bad_slot:
         case EventKind::slot_unreadable:

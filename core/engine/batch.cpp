@@ -14,6 +14,17 @@ constexpr int kCommitTries = 4;
 // So many fresh slots in a row refuse a write: it is the spare that fails, not its slots.
 constexpr std::size_t kSlotsInARow = 8;
 
+const char* reason_text(std::uint8_t reason) {
+    switch (reason) {
+        case DMR_REASON_READ:
+            return "read error";
+        case DMR_REASON_WRITE:
+            return "write error";
+        default:
+            return "by hand";
+    }
+}
+
 std::uint64_t first_sector(std::uint64_t block) { return block * DMR_SECTORS_PER_BLOCK; }
 
 }  // namespace
@@ -62,7 +73,12 @@ int Batch::write_new_slot(const BlockData& data, std::uint64_t& slot) {
 int Batch::relocate(std::uint64_t block, const BlockData& data, SectorMask lost, SectorMask retry,
                     std::uint8_t reason, std::optional<OldSlot> old) {
     Staged staged;
-    if (const int error = write_new_slot(data, staged.slot); error != 0) {
+    int error = write_new_slot(data, staged.slot);
+    while (error == ENOSPC && has_erasures()) {
+        commit();  // what was moved left slots behind
+        error = write_new_slot(data, staged.slot);
+    }
+    if (error != 0) {
         if (error == ENOSPC && !disk_.board->active("spare_fs_full") &&
             !disk_.board->active("spare_full")) {
             disk_.board->report(EventKind::spare_full);
@@ -144,6 +160,7 @@ void Batch::send_elsewhere(Staged& staged) {
 
 void Batch::publish(Staged& staged) {
     staged.settled = true;
+    staged.result = staged.refused;
     Remap remap;
     remap.block = staged.block;
     remap.slot = staged.slot & Remap::kFenced;
@@ -152,7 +169,6 @@ void Batch::publish(Staged& staged) {
     disk_.map->put(remap);
     const std::uint64_t sector = first_sector(staged.block);
     if (staged.old) {
-        disk_.table->supersede(staged.old->slot);
         if (staged.old->bad) {
             disk_.board->report(EventKind::bad_slot,
                                 disk_.slot_offset(staged.old->slot) / DMR_SECTOR_SIZE);
@@ -165,8 +181,7 @@ void Batch::publish(Staged& staged) {
     } else if (staged.data) {
         disk_.totals.remaps++;
         disk_.totals.by_reason[staged.reason]++;
-        disk_.board->report(EventKind::remapped, sector, 0,
-                            staged.reason == DMR_REASON_READ ? "read error" : "write error");
+        disk_.board->report(EventKind::remapped, sector, 0, reason_text(staged.reason));
         if (staged.lost != 0) {
             const auto count = static_cast<unsigned>(std::popcount(staged.lost));
             disk_.totals.sectors_lost += count;
@@ -187,11 +202,23 @@ void Batch::publish(Staged& staged) {
 }
 
 void Batch::try_commit() {
+    commit_claims();
+    commit_unmaps();
+}
+
+void Batch::commit_claims() {
+    std::vector<Staged*> order;
+    for (Staged& staged : staged_) {
+        if (!staged.settled && !staged.unmap) {
+            order.push_back(&staged);
+        }
+    }
+    if (order.empty() && erasures_.empty()) {
+        return;
+    }
     if (io_.flush_spare() != 0) {
-        for (Staged& staged : staged_) {
-            if (!staged.settled) {
-                fail(staged, EIO);
-            }
+        for (Staged* const staged : order) {
+            fail(*staged, EIO);
         }
         return;
     }
@@ -204,17 +231,15 @@ void Batch::try_commit() {
     }
     erasures_.clear();
     const std::size_t first = changes.size();
-    std::vector<Staged*> order;
-    for (Staged& staged : staged_) {
-        if (!staged.settled) {
-            order.push_back(&staged);
-            changes.push_back(EntryChange{.slot = staged.slot,
-                                          .state = DMR_REMAPPED,
-                                          .main_block = staged.block,
-                                          .lost = staged.lost,
-                                          .retry = staged.retry,
-                                          .reason = staged.reason});
-        }
+    for (const Staged* const staged : order) {
+        changes.push_back(
+            EntryChange{.slot = staged->slot,
+                        .state = DMR_REMAPPED,
+                        .main_block = staged->block,
+                        .lost = staged->lost,
+                        .retry = staged->retry,
+                        .reason = staged->reason,
+                        .replaces = staged->old ? std::optional(staged->old->slot) : std::nullopt});
     }
     if (changes.empty()) {
         return;

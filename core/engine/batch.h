@@ -11,6 +11,8 @@
 // either, or a flush failed, the block is fenced (EIO) until the disk is reopened, and the disk is
 // read_only.
 //
+// Blocks that go back to main come last, in a commit of their own: see batch_unmap.cpp.
+//
 // Erasures (old slots that become bad or free) wait for the commit after the one that made their
 // replacement durable: see entry_table.h.
 //
@@ -40,13 +42,18 @@ class Batch {
 public:
     Batch(Context& disk, BlockIo& io) : disk_(disk), io_(io) {}
 
-    // Writes `data` to a new slot for `block`. 0: staged. ENOSPC: no slot left; or the errno.
+    // Writes `data` to a new slot for `block`. 0: staged. ENOSPC: no slot left; or the errno. May
+    // commit what is staged, and so publish it, to get a slot that an erasure frees.
     int relocate(std::uint64_t block, const BlockData& data, SectorMask lost, SectorMask retry,
                  std::uint8_t reason, std::optional<OldSlot> old);
 
     // The block's slot holds new data already; its marks become these. `salvaged`: the sectors came
     // back from main; otherwise the user wrote them.
     void change_marks(const Remap& remap, SectorMask lost, SectorMask retry, bool salvaged);
+
+    // The block's data was written to main, too; once that is durable and proven, its slot becomes
+    // free.
+    void unmap(const Remap& remap, const BlockData& data);
 
     bool empty() const { return staged_.empty(); }
     bool has_erasures() const { return !erasures_.empty(); }
@@ -68,13 +75,20 @@ private:
         std::unique_ptr<BlockData> data;  // null: marks only, the slot holds the data
         SectorMask cleared = 0;           // marks that go
         bool salvaged = false;
+        bool unmap = false;   // the entry becomes free; data is what main holds
         bool issued = false;  // an entry write was issued to some copy
         bool settled = false;
         int result = 0;
+        int refused = 0;  // the result of an unmap that had to become a move
     };
 
     int write_new_slot(const BlockData& data, std::uint64_t& slot);
     void try_commit();
+    void commit_claims();
+    void commit_unmaps();
+    int judge_unmap(const Staged& staged);
+    void publish_unmap(Staged& staged);
+    void back_to_a_slot(Staged& staged);
     void send_elsewhere(Staged& staged);
     void publish(Staged& staged);
     void fail(Staged& staged, int error);

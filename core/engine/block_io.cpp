@@ -87,6 +87,8 @@ int BlockIo::write_spare(std::uint64_t offset, const std::byte* data, std::uint6
     return call(*disk_.spare, Op::write, offset, const_cast<std::byte*>(data), length);
 }
 
+int BlockIo::flush_main() { return call(*disk_.main, Op::flush, 0, nullptr, 0); }
+
 int BlockIo::flush_spare() { return call(*disk_.spare, Op::flush, 0, nullptr, 0); }
 
 int BlockIo::salvage(Device& device, std::uint64_t offset, std::byte* data, std::uint64_t length,

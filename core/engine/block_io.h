@@ -34,6 +34,7 @@ public:
     int write_main(std::uint64_t offset, const std::byte* data, std::uint64_t length);
     int read_spare(std::uint64_t offset, std::byte* data, std::uint64_t length);
     int write_spare(std::uint64_t offset, const std::byte* data, std::uint64_t length);
+    int flush_main();
     int flush_spare();
 
     // Reads what can be read of [offset, offset + length) on a device, by logical block with the

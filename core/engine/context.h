@@ -21,7 +21,7 @@ namespace dmremap {
 
 // Numbers that only the healer changes and anybody reads.
 struct HealerTotals {
-    std::atomic<std::uint64_t> remaps{0}, moves{0}, sectors_lost{0}, sectors_salvaged{0};
+    std::atomic<std::uint64_t> remaps{0}, moves{0}, unmaps{0}, sectors_lost{0}, sectors_salvaged{0};
     std::array<std::atomic<std::uint64_t>, 8> by_reason{};
 };
 

@@ -311,6 +311,35 @@ void DiskImpl::spare_flushed(Piece& piece) {
 
 std::uint64_t DiskImpl::salvage() { return disk_->read_only ? 0 : healer_->salvage(); }
 
+RangeResult DiskImpl::remap(std::uint64_t sector, std::uint64_t count) {
+    return by_hand(false, sector, count);
+}
+
+RangeResult DiskImpl::unmap(std::uint64_t sector, std::uint64_t count) {
+    return by_hand(true, sector, count);
+}
+
+// A region at a time: its blocks share their flushes, and its gate is all that is closed.
+RangeResult DiskImpl::by_hand(bool unmap, std::uint64_t sector, std::uint64_t count) {
+    HandWork work;
+    work.unmap = unmap;
+    const std::uint64_t sectors = disk_->size / DMR_SECTOR_SIZE;
+    if (closed_ || disk_->read_only || sector > sectors || count > sectors - sector) {
+        work.result.error = closed_ ? ENODEV : disk_->read_only ? EROFS : EINVAL;
+        work.result.sector = sector;
+        return work.result;
+    }
+    const std::uint64_t end = (sector + count + DMR_SECTORS_PER_BLOCK - 1) / DMR_SECTORS_PER_BLOCK;
+    constexpr std::uint64_t kRegionBlocks = kRegionSize / DMR_BLOCK_SIZE;
+    for (std::uint64_t block = sector / DMR_SECTORS_PER_BLOCK; count != 0 && block < end;) {
+        work.first = block;
+        work.last = std::min(end, (block / kRegionBlocks + 1) * kRegionBlocks) - 1;
+        healer_->by_hand(work);
+        block = work.last + 1;
+    }
+    return work.result;
+}
+
 int DiskImpl::close() {
     if (closed_.exchange(true)) {
         return close_result_;

@@ -28,6 +28,8 @@ public:
     bool read_only() const override { return disk_->read_only; }
     void submit(Request& request) override;
     std::uint64_t salvage() override;
+    RangeResult remap(std::uint64_t sector, std::uint64_t count) override;
+    RangeResult unmap(std::uint64_t sector, std::uint64_t count) override;
     DiskStatus status() const override;
     void list_remaps(const std::function<void(const RemapInfo&)>& each) const override;
     int close() override;
@@ -48,6 +50,7 @@ private:
     void piece_done(Piece& piece, int error);
     void resume(Piece* parked);
     void finish(Piece& piece, int error);
+    RangeResult by_hand(bool unmap, std::uint64_t sector, std::uint64_t count);
     int mark_clean();
 
     std::unique_ptr<Context> disk_;

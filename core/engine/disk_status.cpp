@@ -22,6 +22,7 @@ DiskStatus DiskImpl::status() const {
     status.totals = disk_->counters->totals();
     status.totals.remaps = disk_->totals.remaps;
     status.totals.moves = disk_->totals.moves;
+    status.totals.unmaps = disk_->totals.unmaps;
     status.totals.sectors_lost = disk_->totals.sectors_lost;
     status.totals.sectors_salvaged = disk_->totals.sectors_salvaged;
     for (std::size_t i = 0; i < status.totals.remaps_by_reason.size(); i++) {

@@ -281,4 +281,56 @@ bool Exclusive::move_away(std::uint64_t slot) {
     return move_written(remap, content, 0, 0, static_cast<SectorMask>(remap.lost), false) == 0;
 }
 
+int Exclusive::remap_by_hand(std::uint64_t block) {
+    if (const Remap* const remap = disk_.map->find(block); remap != nullptr) {
+        return remap->fenced() ? EIO : EALREADY;
+    }
+    if (!disk_.writable()) {
+        return EROFS;
+    }
+    const std::uint64_t start = block * DMR_BLOCK_SIZE;
+    BlockData data{};
+    SectorMask bad = 0;
+    if (const int error = io_.salvage_main(start, data.data(), disk_.block_length(block), bad);
+        error != 0) {
+        return error;
+    }
+    if (bad != 0 && !disk_.breaker->allows(Op::read, start)) {
+        return EIO;
+    }
+    return batch_.relocate(block, data, bad, bad, DMR_REASON_MANUAL, std::nullopt);
+}
+
+int Exclusive::unmap_by_hand(std::uint64_t block) {
+    const Remap* const remap = disk_.map->find(block);
+    if (remap == nullptr) {
+        return EALREADY;
+    }
+    if (remap->fenced()) {
+        return EIO;
+    }
+    if (!disk_.writable()) {
+        return EROFS;
+    }
+    if (remap->lost != 0) {
+        return ENODATA;
+    }
+    if (disk_.table->retired(remap->slot)) {
+        return EAGAIN;  // before main is written for nothing
+    }
+    BlockData data{};
+    SectorMask bad = 0;
+    int error = io_.salvage_spare(disk_.slot_offset(remap->slot), data.data(),
+                                  disk_.block_length(block), bad);
+    if (error != 0 || bad != 0) {
+        return error != 0 ? error : EIO;
+    }
+    error = io_.write_main(block * DMR_BLOCK_SIZE, data.data(), disk_.block_length(block));
+    if (error != 0) {
+        return error;
+    }
+    batch_.unmap(*remap, data);
+    return 0;
+}
+
 }  // namespace dmremap

@@ -31,6 +31,10 @@ public:
     // Reads the retry sectors of a block from main again; what comes back is staged.
     void retry_lost(std::uint64_t block);
 
+    // By hand, see Disk. 0: staged; EALREADY: nothing to do; or the errno.
+    int remap_by_hand(std::uint64_t block);
+    int unmap_by_hand(std::uint64_t block);
+
     // Moves the block in this slot, on a retired page, to a good page. False: it cannot be read
     // whole.
     bool move_away(std::uint64_t slot);

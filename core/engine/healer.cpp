@@ -60,6 +60,13 @@ std::uint64_t Healer::salvage() {
     return disk_.totals.sectors_salvaged - before;
 }
 
+void Healer::by_hand(HandWork& work) {
+    std::unique_lock lock(mutex_);
+    hand_work_.push_back(&work);
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return std::erase(hand_done_, &work) != 0; });
+}
+
 void Healer::stop() {
     {
         const std::lock_guard lock(mutex_);
@@ -94,8 +101,8 @@ void Healer::serve() {
         }
         disk_.breaker->try_reset();
         std::unique_lock lock(mutex_);
-        const bool idle =
-            waiting_.empty() && active_.empty() && chores_.empty() && first_ == nullptr;
+        const bool idle = waiting_.empty() && active_.empty() && chores_.empty() &&
+                          first_ == nullptr && hand_work_.empty();
         if (idle && salvages_done_ != salvages_begun_) {
             salvages_done_ = salvages_begun_;
             changed_.notify_all();
@@ -104,7 +111,7 @@ void Healer::serve() {
             break;
         }
         const auto ready = [&] {
-            return woken_ || first_ != nullptr || (idle && stopping_) ||
+            return woken_ || first_ != nullptr || !hand_work_.empty() || (idle && stopping_) ||
                    salvages_asked_ != salvages_begun_;
         };
         if (next_wake() == std::chrono::steady_clock::time_point::max()) {
@@ -123,10 +130,21 @@ void Healer::serve() {
 // Takes over what others have queued.
 void Healer::collect() {
     Piece* piece = nullptr;
+    std::vector<HandWork*> hand_work;
     {
         const std::lock_guard lock(mutex_);
         piece = first_;
         first_ = last_ = nullptr;
+        hand_work.swap(hand_work_);
+    }
+    for (HandWork* const work : hand_work) {
+        Job job;
+        job.kind = Job::Kind::hand;
+        job.work = work;
+        job.first = work->first;
+        job.last = work->last;
+        job.gate = gate_of(work->first * DMR_BLOCK_SIZE);
+        waiting_.push_back(std::move(job));
     }
     while (piece != nullptr) {
         Piece* const next = piece->next;
@@ -225,6 +243,36 @@ void Healer::do_job(Job& job) {
                 unmovable_.push_back(job.slot);
             }
             break;
+        case Job::Kind::hand:
+            do_by_hand(job);
+            break;
+    }
+}
+
+namespace {
+
+void refuse(RangeResult& result, std::uint64_t block, int error) {
+    const std::uint64_t sector = block * DMR_SECTORS_PER_BLOCK;
+    if (result.error == 0 || sector < result.sector) {
+        result.error = error;
+        result.sector = sector;
+    }
+    result.refused++;
+}
+
+}  // namespace
+
+void Healer::do_by_hand(Job& job) {
+    for (std::uint64_t block = job.first; block <= job.last; block++) {
+        const int error =
+            job.work->unmap ? exclusive_.unmap_by_hand(block) : exclusive_.remap_by_hand(block);
+        if (error == 0) {
+            job.staged.push_back(block);
+        } else if (error == EALREADY) {
+            job.work->result.unchanged++;
+        } else {
+            refuse(job.work->result, block, error);
+        }
     }
 }
 
@@ -250,7 +298,14 @@ bool Healer::round() {
     }
     for (Job& job : done) {
         for (const std::uint64_t block : job.staged) {
-            job.error = job.error != 0 ? job.error : batch_.result(block);
+            const int error = batch_.result(block);
+            if (job.work == nullptr) {
+                job.error = job.error != 0 ? job.error : error;
+            } else if (error == 0) {
+                job.work->result.changed++;
+            } else {
+                refuse(job.work->result, block, error);
+            }
         }
     }
     batch_.reset();
@@ -278,6 +333,11 @@ void Healer::finish(std::vector<Job>& done) {
     for (const Job& job : done) {
         if (job.piece != nullptr) {
             callbacks_.finished(callbacks_.disk, *job.piece, job.error);
+        }
+        if (job.work != nullptr) {
+            const std::lock_guard lock(mutex_);
+            hand_done_.push_back(job.work);
+            changed_.notify_all();
         }
     }
 }

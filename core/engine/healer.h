@@ -22,6 +22,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/disk.h"
 #include "core/engine/batch.h"
 #include "core/engine/block_io.h"
 #include "core/engine/context.h"
@@ -29,6 +30,13 @@
 #include "core/engine/piece.h"
 
 namespace dmremap {
+
+// Remapping or unmapping by hand, of blocks of one region.
+struct HandWork {
+    bool unmap = false;
+    std::uint64_t first = 0, last = 0;  // blocks
+    RangeResult result;                 // adds to what is there
+};
 
 class Healer {
 public:
@@ -54,13 +62,17 @@ public:
     // completions'.
     std::uint64_t salvage();
 
+    // Carries out the work. Blocks; any thread but completions'.
+    void by_hand(HandWork& work);
+
     // Finishes what is queued, commits erasures, ends the thread. No piece may come afterwards.
     void stop();
 
 private:
     struct Job {
-        enum class Kind : std::uint8_t { piece, retry, move } kind = Kind::piece;
+        enum class Kind : std::uint8_t { piece, retry, move, hand } kind = Kind::piece;
         Piece* piece = nullptr;
+        HandWork* work = nullptr;
         std::uint64_t slot = 0;             // of a move
         std::uint64_t first = 0, last = 0;  // blocks concerned
         unsigned gate = 0;
@@ -76,6 +88,7 @@ private:
     void find_chores();
     void add_chores();
     void do_job(Job& job);
+    void do_by_hand(Job& job);
     bool meets_active(const Job& job) const;
     void update_causes();
     std::chrono::steady_clock::time_point next_wake() const;
@@ -105,6 +118,8 @@ private:
     Piece* last_ = nullptr;
     bool woken_ = false;
     bool stopping_ = false;
+    std::vector<HandWork*> hand_work_;  // not taken over yet
+    std::vector<HandWork*> hand_done_;
     std::uint64_t salvages_asked_ = 0, salvages_begun_ = 0, salvages_done_ = 0;
 };
 

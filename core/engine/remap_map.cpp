@@ -42,4 +42,13 @@ void RemapMap::put(const Remap& remap) {
     filter_[region / 64].fetch_or(std::uint64_t{1} << (region % 64), std::memory_order_relaxed);
 }
 
+// The filter's bit stays: it says "may", and other blocks of the region may be remapped.
+void RemapMap::remove(std::uint64_t block) {
+    std::vector<Remap>& shard = shards_[shard_of(block)];
+    const auto at = position(shard, block);
+    if (at != shard.end() && at->block == block) {
+        shard.erase(at);
+    }
+}
+
 }  // namespace dmremap

@@ -48,6 +48,7 @@ public:
 
     // With the gate closed and empty, or before I/O begins.
     void put(const Remap& remap);
+    void remove(std::uint64_t block);
 
 private:
     static unsigned shard_of(std::uint64_t block) { return gate_of(block * DMR_BLOCK_SIZE); }

@@ -277,15 +277,20 @@ std::vector<CommitOutcome> EntryTable::commit(std::span<const EntryChange> chang
         account(entries_[slot], 1);
         reserved_.erase(slot);
         free_ = free_ - (was_usable ? 1 : 0) + (usable(slot) ? 1 : 0);
+        if (changes[i].replaces && superseded_.insert(*changes[i].replaces).second) {
+            account(entries_[*changes[i].replaces], -1);
+        }
     }
     return outcomes;
 }
 
-void EntryTable::supersede(std::uint64_t slot) {
-    const std::lock_guard lock(mutex_);
-    if (superseded_.insert(slot).second) {
-        account(entries_[slot], -1);
-    }
+// What a copy of a retired page says is not all known: it may be a write that failed half way, or
+// one that could not be read.
+bool EntryTable::may_have_older_claim(std::uint64_t block) const {
+    return counts_.retired_pages != 0 ||
+           std::any_of(superseded_.begin(), superseded_.end(), [&](std::uint64_t slot) {
+               return dmr_le64(entries_[slot].main_block) == block;
+           });
 }
 
 bool EntryTable::retired(std::uint64_t slot) const {

@@ -57,6 +57,9 @@ struct EntryChange {
     std::uint8_t lost = 0;
     std::uint8_t retry = 0;
     std::uint8_t reason = DMR_REASON_NONE;
+    // The slot whose claim on the block this one takes over: superseded in the same instant, so
+    // that nobody ever counts or lists the block twice.
+    std::optional<std::uint64_t> replaces = std::nullopt;
 };
 
 enum class CommitOutcome : std::uint8_t { durable, page_failed, unknown };
@@ -84,12 +87,13 @@ public:
     std::optional<std::uint64_t> allocate();
     void give_back(std::uint64_t slot);
 
-    // See above; one outcome a change, in order. No two changes of one slot. Never throws.
+    // See above; one outcome a change, in order. No two changes of one slot. Never throws. A slot
+    // that is replaced by a durable change is neither live nor free until a commit erases it.
     std::vector<CommitOutcome> commit(std::span<const EntryChange> changes);
 
-    // Marks a slot whose claim was replaced by a durable newer one; it is neither live nor free
-    // until a commit erases it.
-    void supersede(std::uint64_t slot);
+    // Whether an older claim on the block is still to be erased, or may be on a page that cannot be
+    // written: then its winner must not be freed. Owner's thread only.
+    bool may_have_older_claim(std::uint64_t block) const;
 
     // After a failed flush: no commit is ever tried again.
     bool broken() const { return broken_; }

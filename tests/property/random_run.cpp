@@ -216,6 +216,15 @@ private:
             oracle_->salvage();
             return "salvage";
         }
+        if (chance(profile_.by_hand)) {
+            const std::uint64_t first = place() / kSector;
+            const std::uint64_t count =
+                std::min(1 + below(below(4) == 0 ? 1024 : 24), pair_.sectors() - first);
+            const bool unmap = below(3) != 0;
+            unmap ? oracle_->unmap(first, count) : oracle_->remap(first, count);
+            return std::string(unmap ? "unmap " : "remap ") + std::to_string(first) + "+" +
+                   std::to_string(count);
+        }
         const Range r = range();
         const std::string where = std::to_string(r.offset) + "+" + std::to_string(r.length);
         const auto what = below(100);

@@ -21,6 +21,7 @@ struct Profile {
     unsigned spot = 8;          // largest bad spot, in sectors
     unsigned storm = 3;         // both copies of the table take no writes for some operations
     unsigned flush_fault = 3;   // a flush fails
+    unsigned by_hand = 60;      // blocks are remapped or unmapped by hand
     unsigned remount = 8;       // close and open
     unsigned drop = 8;          // open again without having closed
 };

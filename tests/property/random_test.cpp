@@ -79,19 +79,25 @@ TEST_P(Random, Operations) {
         sum.seen.settled += one.seen.settled;
         sum.seen.lost += one.seen.lost;
         sum.seen.salvaged += one.seen.salvaged;
+        sum.seen.by_hand += one.seen.by_hand;
+        sum.seen.unmapped += one.seen.unmapped;
+        sum.seen.refused += one.seen.refused;
         if (replay) break;
     }
     std::cout << profile.name << ": " << sum.operations << " operations, " << sum.remaps
               << " remaps, " << sum.moves << " moves, " << sum.seen.read_errors << " failed reads, "
               << sum.seen.write_errors << " failed writes (" << sum.seen.no_space
               << " for want of slots), " << sum.seen.lost << " sectors lost at a time, "
-              << sum.seen.salvaged << " salvaged, " << sum.seen.settled << " settled, opened again "
+              << sum.seen.salvaged << " salvaged, " << sum.seen.settled << " settled, "
+              << sum.seen.by_hand << " blocks remapped and " << sum.seen.unmapped
+              << " unmapped by hand (" << sum.seen.refused << " refused), opened again "
               << sum.opened << " times" << (sum.filled ? ", spare filled" : "")
               << (sum.breaker ? ", breaker tripped" : "") << "\n";
     if (replay || share < 10 * kOperationsOfRun) return;
     // A run in which nothing happens proves nothing.
     EXPECT_GT(sum.remaps, 20u);
     EXPECT_GT(sum.seen.read_errors, 0u);
+    EXPECT_GT(sum.seen.unmapped, 0u);
     EXPECT_GT(sum.opened, 4u);
     EXPECT_EQ(sum.filled, std::string(profile.name) == "filling");
 }

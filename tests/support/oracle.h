@@ -44,6 +44,8 @@ public:
     // `device_failed`, when given, tells after the flush whether a device failed one.
     void flush(const std::function<bool()>& device_failed = nullptr);
     void salvage();
+    void remap(std::uint64_t first, std::uint64_t count);  // sectors
+    void unmap(std::uint64_t first, std::uint64_t count);
     void check();
     // Reads all of the disk, block by block.
     void read_all();
@@ -62,7 +64,7 @@ public:
 
     struct Seen {
         std::uint64_t read_errors = 0, write_errors = 0, no_space = 0, settled = 0, lost = 0,
-                      salvaged = 0, slot_faults = 0;
+                      salvaged = 0, slot_faults = 0, by_hand = 0, unmapped = 0, refused = 0;
     };
     const Seen& seen() const { return seen_; }
 
@@ -76,6 +78,8 @@ private:
     void begin();
     void refresh();  // the list of remaps, when a device failed since
     void fail(const std::string& what);
+    void judge_by_hand(const char* what, const RangeResult& result, std::uint64_t first,
+                       std::uint64_t count, bool explained);
     Range widened(std::uint64_t offset, std::uint64_t length) const;
     bool unreadable(std::uint64_t sector) const;
     void excuse_read_only(const DiskStatus& status);

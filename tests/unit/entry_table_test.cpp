@@ -272,8 +272,7 @@ TEST(EntryTable, AMixedPageIsNeverRewritten) {
     for (const std::uint64_t slot : {0u, 1u}) {
         const std::uint64_t fresh = open.table.allocate().value();
         EXPECT_GE(fresh, kPerPage);
-        EXPECT_EQ(open.claim(fresh, 10 + slot), CommitOutcome::durable);
-        open.table.supersede(slot);
+        EXPECT_EQ(open.claim(fresh, 10 + slot, 0, slot), CommitOutcome::durable);
         EXPECT_FALSE(open.table.live(slot));
         spare.written();
         EXPECT_EQ(open.erase(slot), CommitOutcome::page_failed);

@@ -122,13 +122,15 @@ struct OpenSpare {
         spare.log->take();
     }
 
-    CommitOutcome claim(std::uint64_t slot, std::uint64_t block, std::uint8_t lost = 0) {
+    CommitOutcome claim(std::uint64_t slot, std::uint64_t block, std::uint8_t lost = 0,
+                        std::optional<std::uint64_t> replaces = std::nullopt) {
         const EntryChange change{.slot = slot,
                                  .state = DMR_REMAPPED,
                                  .main_block = block,
                                  .lost = lost,
                                  .retry = 0,
-                                 .reason = DMR_REASON_WRITE};
+                                 .reason = DMR_REASON_WRITE,
+                                 .replaces = replaces};
         return table.commit({&change, 1}).front();
     }
     CommitOutcome erase(std::uint64_t slot, std::uint8_t state = DMR_FREE) {

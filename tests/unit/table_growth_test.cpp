@@ -181,16 +181,18 @@ TEST(TableGrowth, TheAllocatorHandsOutOnlyWhatIsFree) {
         } else if (dice < 90 && !reserved.empty()) {
             const std::uint64_t slot = *any(reserved);
             const bool bad = rng() % 8 == 0;
-            ASSERT_EQ(bad ? open->erase(slot, DMR_BAD_SLOT) : open->claim(slot, block++ % 1024),
-                      CommitOutcome::durable);
+            const std::uint64_t claimed = block++ % 1024;
             // An older claim on the same block gives way.
+            std::optional<std::uint64_t> older;
             for (auto& [other, use] : used) {
                 if (!bad && use == Use::live && other != slot &&
-                    open->table.entry(other).main_block == open->table.entry(slot).main_block) {
-                    open->table.supersede(other);
+                    dmr_le64(open->table.entry(other).main_block) == claimed) {
+                    older = other;
                     use = Use::superseded;
                 }
             }
+            ASSERT_EQ(bad ? open->erase(slot, DMR_BAD_SLOT) : open->claim(slot, claimed, 0, older),
+                      CommitOutcome::durable);
             used[slot] = bad ? Use::bad : Use::live;
             reserved.erase(slot);
         } else if (dice < 99 && !used.empty()) {

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Blocks that go back to main.
+//
+// Order, behind the closed gate:
+//   1. the block's data to main; flush main; read it back and compare
+//   2. commit the entry as free, like any other change (both copies, see entry_table.h)
+//   3. publish: the block is on main; acknowledge
+//
+// Until the gate opens main and slot hold the same data, so at any instant before that either
+// answer a later open finds, "in the slot" or "on main", is right. Afterwards main changes and the
+// slot may be given to another block; so the entry's old version must never count again:
+//   * Both copies must say "free". Where only one is known to, or none (the page failed), the block
+//     stays remapped: the same data goes to another slot, on another page, with a newer sequence
+//     that wins whatever is on the failed page. It is never "rolled back" in memory to its old
+//     slot, for the next open would roll it forward. The user is told EIO.
+//   * No older claim on the block may be anywhere, for it would win now. Erasures that are due are
+//     committed before, in a commit of their own; and while any page is retired nothing is unmapped
+//     at all.
+//   * A failed flush of the spare leaves nothing known: the block is fenced.
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "core/engine/batch.h"
+
+namespace dmremap {
+
+void Batch::unmap(const Remap& remap, const BlockData& data) {
+    Staged staged;
+    staged.block = remap.block;
+    staged.slot = remap.slot;
+    staged.reason = disk_.table->entry(remap.slot).reason;
+    staged.data = std::make_unique<BlockData>(data);
+    staged.unmap = true;
+    staged_.push_back(std::move(staged));
+}
+
+// Main's flush is done. 0: the slot may go.
+int Batch::judge_unmap(const Staged& staged) {
+    if (disk_.table->broken() || disk_.flush_failed) {
+        return EROFS;
+    }
+    if (disk_.table->may_have_older_claim(staged.block)) {
+        return EAGAIN;
+    }
+    BlockData found;
+    const std::uint64_t length = disk_.block_length(staged.block);
+    const int error = io_.read_main(staged.block * DMR_BLOCK_SIZE, found.data(), length);
+    if (error != 0) {
+        return error;
+    }
+    return std::memcmp(found.data(), staged.data->data(), length) == 0 ? 0 : EIO;
+}
+
+void Batch::publish_unmap(Staged& staged) {
+    staged.settled = true;
+    disk_.map->remove(staged.block);
+    disk_.totals.unmaps++;
+    disk_.board->report(EventKind::unmapped, staged.block * DMR_SECTORS_PER_BLOCK);
+}
+
+// The page failed: the unmap becomes a move.
+void Batch::back_to_a_slot(Staged& staged) {
+    staged.unmap = false;
+    staged.refused = EIO;
+    staged.old = OldSlot{staged.slot, false};
+    if (const int error = write_new_slot(*staged.data, staged.slot); error != 0) {
+        fail(staged, error);
+    }
+}
+
+void Batch::commit_unmaps() {
+    std::vector<Staged*> order;
+    for (Staged& staged : staged_) {
+        if (!staged.settled && staged.unmap) {
+            order.push_back(&staged);
+        }
+    }
+    if (order.empty()) {
+        return;
+    }
+    const bool flushed = io_.flush_main() == 0;
+    std::vector<EntryChange> changes;
+    std::erase_if(order, [&](Staged* staged) {
+        staged->result = flushed ? judge_unmap(*staged) : EIO;
+        staged->settled = staged->result != 0;
+        if (!staged->settled) {
+            changes.push_back(EntryChange{.slot = staged->slot});
+        }
+        return staged->settled;
+    });
+    if (order.empty()) {
+        return;
+    }
+    const std::vector<CommitOutcome> outcomes = disk_.table->commit(changes);
+    for (std::size_t i = 0; i < order.size(); i++) {
+        Staged& staged = *order[i];
+        staged.issued = true;
+        if (outcomes[i] == CommitOutcome::unknown) {
+            fail(staged, EIO);
+        } else if (outcomes[i] == CommitOutcome::durable && !disk_.table->retired(staged.slot)) {
+            publish_unmap(staged);
+        } else {
+            back_to_a_slot(staged);
+        }
+    }
+}
+
+}  // namespace dmremap

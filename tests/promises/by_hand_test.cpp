@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Remapping and unmapping by hand: what must hold of the way back to main, where a block's newest
+// record on the spare goes and nothing may be left that speaks in its place.
+#include <gtest/gtest.h>
+
+#include <cerrno>
+
+#include "core/refusal.h"
+#include "tests/support/test_pair.h"
+
+namespace dmremap::test {
+
+namespace {
+
+constexpr std::uint64_t kBlockNo = 10;
+constexpr std::uint64_t kSectorNo = kBlockNo * 8;
+
+// Block 10 in a slot with version 2, main healthy again and holding version 1.
+void remapped_block(TestPair& pair) {
+    pair.fill_main(1);
+    pair.format();
+    pair.open();
+    pair.main->set_fault(kSectorNo, 8, Fault{.write = true});
+    ASSERT_EQ(write_sectors(*pair.disk, kSectorNo, 8, 2), 0);
+    ASSERT_TRUE(pair.remap_of(kBlockNo));
+    pair.main->heal_all();
+}
+
+void expect_version(TestPair& pair, std::uint32_t version) {
+    EXPECT_EQ(read_sectors(*pair.disk, kSectorNo, 8), pattern(kSectorNo, 8, version));
+}
+
+// Writes to one copy of the table fail, from now until heal_all().
+void break_table(TestPair& pair, int copy) {
+    pair.spare->set_hook([&pair, copy](const Call& call) {
+        return call.op == Op::write && pair.table_copy(call.offset) == copy ? EIO : Medium::kPass;
+    });
+}
+
+TEST(Promises, P1_UnmapBringsTheDataBackToMain) {
+    TestPair pair;
+    remapped_block(pair);
+    const RangeResult result = pair.disk->unmap(kSectorNo + 3, 1);
+    EXPECT_EQ(result.changed, 1u);
+    EXPECT_EQ(result.error, 0);
+    EXPECT_TRUE(pair.saw(EventKind::unmapped));
+    EXPECT_TRUE(pair.remaps().empty());
+    EXPECT_EQ(pair.main->peek(kSectorNo * kSector, kBlock), pattern(kSectorNo, 8, 2));
+    expect_version(pair, 2);
+    ASSERT_EQ(write_sectors(*pair.disk, kSectorNo, 8, 3), 0);
+    // Its slot goes to another block, and both keep their own.
+    pair.main->set_fault(800, 8, Fault{.write = true});
+    ASSERT_EQ(write_sectors(*pair.disk, 800, 8, 7), 0);
+    expect_version(pair, 3);
+    pair.reopen();
+    expect_version(pair, 3);
+    EXPECT_EQ(read_sectors(*pair.disk, 800, 8), pattern(800, 8, 7));
+    EXPECT_EQ(pair.disk->unmap(kSectorNo, 8).unchanged, 1u);
+}
+
+TEST(Promises, P1_UnmapIsRefusedWhereMainDoesNotTakeTheData) {
+    TestPair pair;
+    remapped_block(pair);
+    pair.main->set_fault(kSectorNo + 5, 1, Fault{.write = true});
+    const RangeResult refused = pair.disk->unmap(kSectorNo, 8);
+    EXPECT_EQ(refused.refused, 1u);
+    EXPECT_EQ(refused.error, EIO);
+    EXPECT_EQ(refused.sector, kSectorNo);
+    pair.main->heal_all();
+    pair.main->set_fault(kSectorNo + 5, 1, Fault{.read = true});
+    EXPECT_EQ(pair.disk->unmap(kSectorNo, 8).error, EIO);
+    EXPECT_TRUE(pair.remap_of(kBlockNo));
+    expect_version(pair, 2);
+}
+
+// Main says that it took the data, and holds something else.
+TEST(Promises, P1_UnmapReadsBackWhatMainHolds) {
+    TestPair pair;
+    remapped_block(pair);
+    pair.main->set_hook([&pair](const Call& call) {
+        if (call.op == Op::flush) {
+            const std::byte other{0x77};
+            pair.main->poke(kSectorNo * kSector + 2000, &other, 1);
+        }
+        return Medium::kPass;
+    });
+    EXPECT_EQ(pair.disk->unmap(kSectorNo, 8).error, EIO);
+    pair.main->set_hook(nullptr);
+    expect_version(pair, 2);
+    pair.reopen();
+    expect_version(pair, 2);
+}
+
+TEST(Promises, P1_UnmapOfLostSectorsIsRefused) {
+    TestPair pair;
+    pair.fill_main(1);
+    pair.format();
+    pair.open();
+    pair.main->set_fault(kSectorNo + 2, 1, Fault{.read = true});
+    read_sectors(*pair.disk, kSectorNo + 2, 1, EIO);
+    ASSERT_TRUE(pair.remap_of(kBlockNo));
+    EXPECT_EQ(pair.disk->unmap(kSectorNo, 8).error, ENODATA);
+    read_sectors(*pair.disk, kSectorNo + 2, 1, EIO);
+    EXPECT_EQ(pair.disk->status().lost_sectors, 1u);
+}
+
+// The power goes off at each call of an unmap, a write to main behind it, and a flush.
+TEST(Promises, P2_UnmapSurvivesAPowerCutAtEveryCall) {
+    bool unmapped_once = false, kept_once = false;
+    for (std::uint64_t cut = 1;; cut++) {
+        TestPair pair;
+        pair.set_cache(true);
+        remapped_block(pair);
+        ASSERT_EQ(pair.disk->flush(), 0);
+        pair.power->cut_at(cut);
+        const bool unmapped = pair.disk->unmap(kSectorNo, 8).changed == 1;
+        const bool written = unmapped && write_sectors(*pair.disk, kSectorNo, 8, 3) == 0;
+        const bool flushed = written && pair.disk->flush() == 0;
+        if (!pair.power->off()) break;
+        std::mt19937_64 chance(cut);
+        pair.crash(cut % 2 == 0 ? &chance : nullptr);
+        pair.open();
+        const auto got = read_sectors(*pair.disk, kSectorNo, 8);
+        unmapped_once |= pair.remaps().empty();
+        kept_once |= !pair.remaps().empty();
+        for (std::uint64_t s = 0; s < 8; s++) {
+            const std::vector<std::byte> sector(
+                got.begin() + static_cast<std::ptrdiff_t>(s * kSector),
+                got.begin() + static_cast<std::ptrdiff_t>((s + 1) * kSector));
+            const bool old = sector == pattern(kSectorNo + s, 1, 2);
+            EXPECT_TRUE(sector == pattern(kSectorNo + s, 1, 3) || (old && !flushed))
+                << "cut at call " << cut << ", sector " << s;
+        }
+    }
+    EXPECT_TRUE(unmapped_once);
+    EXPECT_TRUE(kept_once);
+}
+
+// One copy of the page does not take the entry: the block must stay remapped, with a newer record
+// than any that the failed page may hold.
+TEST(Mistakes, M17_AHalfCommittedUnmapIsNotRolledBack) {
+    for (const int copy : {0, 1}) {
+        for (const int lost_copy : {-1, 0, 1}) {
+            TestPair pair;
+            remapped_block(pair);
+            const std::uint64_t slot = pair.remap_of(kBlockNo)->slot;
+            // So that there are good pages to go to.
+            ASSERT_EQ(pair.disk->remap(2048, 8 * 140).changed, 140u);
+            std::uint64_t page = 0;
+            pair.spare->set_hook([&](const Call& call) {
+                if (call.op != Op::write || pair.table_copy(call.offset) != copy)
+                    return Medium::kPass;
+                page = page == 0 ? call.offset : page;
+                return call.offset == page ? EIO : Medium::kPass;
+            });
+            EXPECT_EQ(pair.disk->unmap(kSectorNo, 8).error, EIO);
+            pair.spare->set_hook(nullptr);
+            const auto remap = pair.remap_of(kBlockNo);
+            ASSERT_TRUE(remap) << copy;
+            EXPECT_NE(remap->slot, slot);
+            expect_version(pair, 2);
+            ASSERT_EQ(write_sectors(*pair.disk, kSectorNo, 8, 3), 0);
+            EXPECT_EQ(pair.disk->unmap(kSectorNo, 8).error, EAGAIN);
+            pair.close();
+            if (lost_copy >= 0) {
+                const dmr_superblock sb = pair.superblock();
+                pair.spare->set_fault(dmr_page_offset(&sb, lost_copy, 0) / kSector,
+                                      dmr_le32(sb.page_size) / kSector, Fault{.read = true});
+            }
+            pair.open();
+            expect_version(pair, 3);
+        }
+    }
+}
+
+// The same page fails in both copies, and there is no other to go to.
+TEST(Mistakes, M17_AnUnmapThatCannotBeCommittedAnywhereIsFenced) {
+    TestPair pair;
+    remapped_block(pair);
+    pair.spare->set_hook([&pair](const Call& call) {
+        return call.op == Op::write && pair.table_copy(call.offset) >= 0 ? EIO : Medium::kPass;
+    });
+    EXPECT_EQ(pair.disk->unmap(kSectorNo, 8).error, EIO);
+    read_sectors(*pair.disk, kSectorNo, 8, EIO);
+    EXPECT_EQ(pair.disk->status().state, State::read_only);
+    pair.spare->set_hook(nullptr);
+    pair.disk->close();
+    pair.disk.reset();
+    pair.open();
+    expect_version(pair, 2);
+}
+
+TEST(Promises, P4_NothingIsUnmappedWhileAPageIsRetired) {
+    TestPair pair;
+    remapped_block(pair);
+    break_table(pair, 1);
+    ASSERT_EQ(pair.disk->remap(0, 8).changed, 1u);
+    ASSERT_NE(pair.disk->status().retired_pages, 0u);
+    EXPECT_EQ(pair.disk->unmap(kSectorNo, 8).error, EAGAIN);
+    expect_version(pair, 2);
+    pair.spare->set_hook(nullptr);
+    pair.reopen();
+    EXPECT_EQ(pair.disk->unmap(kSectorNo, 8).changed, 1u);
+    pair.reopen();
+    expect_version(pair, 2);
+}
+
+// The block moved from slot to slot before; no record of the first one may come back.
+TEST(Promises, P1_NoOlderClaimSpeaksAfterAnUnmap) {
+    TestPair pair;
+    remapped_block(pair);
+    const std::uint64_t first = pair.remap_of(kBlockNo)->spare_sector;
+    pair.spare->set_fault(first, 8, Fault{.write = true});
+    ASSERT_EQ(write_sectors(*pair.disk, kSectorNo, 8, 3), 0);
+    ASSERT_NE(pair.remap_of(kBlockNo)->spare_sector, first);
+    ASSERT_EQ(pair.disk->unmap(kSectorNo, 8).changed, 1u);
+    ASSERT_EQ(write_sectors(*pair.disk, kSectorNo, 8, 4), 0);
+    ASSERT_EQ(pair.disk->flush(), 0);
+    pair.crash();
+    pair.open();
+    EXPECT_TRUE(pair.remaps().empty());
+    expect_version(pair, 4);
+}
+
+TEST(Promises, P1_RemapByHandTakesWhatCanBeReadAndMarksTheRest) {
+    TestPair pair({.main_size = (4 << 20) + 3 * kSector});
+    pair.fill_main(1);
+    pair.format();
+    pair.open();
+    const std::uint64_t blocks = pair.sectors() / 8 + 1;
+    pair.main->set_fault(kSectorNo + 1, 1, Fault{.read = true});
+    RangeResult result = pair.disk->remap(0, pair.sectors());
+    EXPECT_EQ(result.changed, blocks);
+    EXPECT_EQ(result.refused, 0u);
+    EXPECT_EQ(pair.disk->status().lost_sectors, 1u);
+    result = pair.disk->remap(kSectorNo, 16);
+    EXPECT_EQ(result.unchanged, 2u);
+    read_sectors(*pair.disk, kSectorNo + 1, 1, EIO);
+    EXPECT_EQ(read_sectors(*pair.disk, pair.sectors() - 3, 3), pattern(pair.sectors() - 3, 3, 1));
+    result = pair.disk->unmap(0, pair.sectors());
+    EXPECT_EQ(result.changed, blocks - 1);
+    EXPECT_EQ(result.refused, 1u);
+    EXPECT_EQ(result.error, ENODATA);
+    EXPECT_EQ(pair.disk->status().active_mappings, 1u);
+    pair.reopen();
+    for (std::uint64_t s = 0; s < pair.sectors(); s++) {
+        if (s != kSectorNo + 1) {
+            ASSERT_EQ(read_sectors(*pair.disk, s, 1), pattern(s, 1, 1)) << s;
+        }
+    }
+}
+
+TEST(Promises, P8_ByHandOutsideTheDiskOrReadOnlyIsRefused) {
+    TestPair pair;
+    pair.format();
+    pair.open();
+    EXPECT_EQ(pair.disk->remap(pair.sectors(), 1).error, EINVAL);
+    EXPECT_EQ(pair.disk->unmap(8, ~std::uint64_t{0}).error, EINVAL);
+    EXPECT_EQ(pair.disk->remap(8, 0).error, 0);
+    EXPECT_TRUE(pair.remaps().empty());
+    pair.close();
+    OpenOptions options;
+    options.read_only = true;
+    pair.open(options);
+    EXPECT_EQ(pair.disk->remap(8, 8).error, EROFS);
+    EXPECT_EQ(pair.disk->unmap(8, 8).error, EROFS);
+}
+
+}  // namespace
+
+}  // namespace dmremap::test
