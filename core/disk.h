@@ -44,6 +44,9 @@ struct OpenOptions {
 //   EROFS   the disk is, or has become, read-only
 //   EINVAL  the range is not inside the disk
 // or what the device said (ENODEV, ENOMEM, ...).
+// Until it is done a write may take effect more than once, for what fails is tried again while
+// others are served: as on any disk, two writes in flight to one sector have no order. A write that
+// failed may have taken effect in part.
 struct Request {
     Op op = Op::read;
     std::uint64_t offset = 0;   // bytes, any
