@@ -77,8 +77,8 @@ public:
     std::string go() {
         std::vector<std::thread> threads;
         std::atomic<unsigned> running{kThreads};
+        for (unsigned t = 0; t < kThreads; ++t) done_.emplace_back(operations_ / kThreads);
         for (unsigned t = 0; t < kThreads; ++t) {
-            done_.emplace_back(operations_ / kThreads);
             threads.emplace_back([&, t, seed = rng_()] {
                 work(done_[t], seed);
                 --running;
