@@ -289,7 +289,7 @@ TEST(Races, EveryAnswerIsExplainedBySomeOrder) {
     };
     const std::uint64_t per_round = 3000;
     const std::uint64_t rounds =
-        std::max<std::uint64_t>(2, from_environment("DMREMAP_OPS", 100'000) / per_round);
+        std::max<std::uint64_t>(4, from_environment("DMREMAP_OPS", 300'000) / 3 / per_round);
     const auto until = std::chrono::steady_clock::now() +
                        std::chrono::seconds(from_environment("DMREMAP_SECONDS", 0));
     std::uint64_t seed = from_environment("DMREMAP_SEED", std::random_device{}());
