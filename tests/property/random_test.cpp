@@ -2,10 +2,12 @@
 // A million random operations, in runs on fresh pairs of several shapes, judged by the oracle.
 //
 // Seeds are printed. DMREMAP_SEED=N repeats the run with that seed alone, in the shape whose test
-// is selected, and DMREMAP_OPS=N sets how many operations all runs have together. A run does its
+// is selected, DMREMAP_OPS=N sets how many operations all runs have together, and DMREMAP_SECONDS=N
+// lets them go on for so long. A run does its
 // requests one after the other, so a seed repeats exactly as far as the disk itself does.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <iostream>
 #include <random>
@@ -63,7 +65,10 @@ TEST_P(Random, Operations) {
     std::uint64_t seed = from_environment("DMREMAP_SEED", std::random_device{}());
     std::cout << profile.name << ": seeds from " << seed << "\n";
     RunResult sum;
-    for (std::uint64_t done = 0; done < share; ++seed) {
+    const auto until =
+        std::chrono::steady_clock::now() +
+        std::chrono::seconds(from_environment("DMREMAP_SECONDS", 0)) / std::size(kProfiles);
+    for (std::uint64_t done = 0; done < share || std::chrono::steady_clock::now() < until; ++seed) {
         const RunResult one = random_run(profile, seed, std::min(share, kOperationsOfRun));
         ASSERT_EQ(one.problem, "") << "DMREMAP_SEED=" << seed << " repeats it";
         done += one.operations;
