@@ -52,7 +52,7 @@ test:
 SANITIZED = DMREMAP_OPS=$${DMREMAP_OPS:-100000}
 FIXED_ADDRESSES := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-SANITIZED_TESTS = unit_tests promise_tests property_tests
+SANITIZED_TESTS = unit_tests promise_tests property_tests sweep_tests
 
 asan: build-asan/build.ninja
 	$(FIXED_ADDRESSES) cmake --build build-asan -j $(JOBS) --target $(SANITIZED_TESTS)
