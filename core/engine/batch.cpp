@@ -74,8 +74,9 @@ int Batch::relocate(std::uint64_t block, const BlockData& data, SectorMask lost,
                     std::uint8_t reason, std::optional<OldSlot> old) {
     Staged staged;
     int error = write_new_slot(data, staged.slot);
-    while (error == ENOSPC && has_erasures()) {
-        commit();  // what was moved left slots behind
+    // What was moved left slots behind. Erasures whose flush failed stay, and nothing is written.
+    while (error == ENOSPC && has_erasures() && disk_.writable()) {
+        commit();
         error = write_new_slot(data, staged.slot);
     }
     if (error != 0) {

@@ -51,6 +51,25 @@ TEST(Promises, P2_AFlushThatFailsWhileTheTableGrowsStaysFailed) {
     EXPECT_EQ(pair.disk->status().state, State::read_only);
 }
 
+// An erasure waits, no slot takes the next block, and the flush before the erasure fails: it can
+// not make room, now or ever.
+TEST(Promises, P2_AFlushThatFailsWhileRoomIsMadeEndsTheRequest) {
+    TestPair pair;
+    pair.format();
+    pair.open();
+    remap_by_write(pair, 10);
+    pair.spare->set_fault(pair.remap_of(10)->spare_sector, 8, Fault{.write = true});
+    ASSERT_EQ(write_sectors(*pair.disk, 10 * 8, 8, 2), 0);
+    pair.spare->set_hook([&](const Call& call) {
+        if (call.op == Op::flush) return EIO;
+        return call.op == Op::write && pair.in_slots(call.offset) ? ENOSPC : Medium::kPass;
+    });
+    pair.main->set_fault(20 * 8, 8, Fault{.write = true});
+    EXPECT_EQ(write_sectors(*pair.disk, 20 * 8, 8, 2), ENOSPC);
+    EXPECT_EQ(pair.disk->status().state, State::read_only);
+    EXPECT_NE(pair.disk->flush(), 0);
+}
+
 TEST(Promises, P3_ACrashWhileAChangedMainIsAcceptedDoesNotBringItsDataBack) {
     for (std::uint64_t cut = 1; cut < 200; cut++) {
         TestPair pair;
