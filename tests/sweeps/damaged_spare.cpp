@@ -26,6 +26,12 @@ std::string guarded(const char* name, Step step) {
     }
 }
 
+std::string causes(const Disk& disk) {
+    std::string text;
+    for (const Cause& cause : disk.status().causes) text += "; " + cause.name + ": " + cause.text;
+    return text;
+}
+
 }  // namespace
 
 DamagedSpare::DamagedSpare(History& history) : history_(history), buffer_(history.truth.size()) {
@@ -185,8 +191,10 @@ std::string DamagedSpare::wrong_data(Disk& disk, const std::vector<std::uint64_t
         const std::string where =
             "sectors " + std::to_string(offset / kSector) + "+" + std::to_string(length / kSector);
         if (error != (lost ? EIO : 0))
-            return where + (error ? std::string(" fail with ") + std::strerror(error)
-                                  : " were lost and read well");
+            return where +
+                   (error ? std::string(" fail with ") + std::strerror(error)
+                          : " were lost and read well") +
+                   causes(disk);
         if (!lost && std::memcmp(buffer_.data(), history_.truth.data() + offset, length) != 0)
             return where + " read wrong";
         return "";
@@ -261,6 +269,12 @@ std::string DamagedSpare::opens(const Expect& expect) {
     again_as_damaged();
     const std::string problem = way_in("opening", false, expect);
     return problem.empty() ? guarded("check", [&] { return left_to_repair("opening", expect); })
+                           : problem;
+}
+
+std::string DamagedSpare::opens_as_it_is() {
+    const std::string problem = way_in("opening", false, {});
+    return problem.empty() ? guarded("check", [&] { return left_to_repair("opening", {}); })
                            : problem;
 }
 

@@ -49,7 +49,9 @@ public:
     std::string reads(const Expect& expect);
     // Opens, everything reads as it must, and nothing is left to repair.
     std::string opens(const Expect& expect);
-    // The same, and it opens once more with nothing to recover.
+    // The same of whatever is on the spare now, which was not damaged here.
+    std::string opens_as_it_is();
+    // As opens(), and it opens once more with nothing to recover.
     std::string opens_twice(const Expect& expect);
     // repair_spare() leaves nothing to repair, and everything reads as it must.
     std::string repairs(const Expect& expect);

@@ -39,6 +39,7 @@ public:
         losses(after_remaps() + 8, 4);
         rewrite_and_salvage();
         bad_slots();
+        by_hand();
         if (history_.past.retire_page) retired_page();
         last_session();
         finish();
@@ -151,6 +152,19 @@ private:
         close();
     }
 
+    // Some blocks go back to main, which takes them again, others leave it while it is whole.
+    void by_hand() {
+        open();
+        const std::uint64_t back = kFirstBad + 20, away = next_block_;
+        pair_.main->heal(back * 8, 3 * 8);
+        must(pair_.disk->unmap(back * 8, 3 * 8).changed == 3, "blocks do not go back to main");
+        must(pair_.disk->remap(away * 8, 2 * 8).changed == 2, "blocks do not leave main");
+        next_block_ += 2;
+        write(away * 8, 8);
+        write((back + 1) * 8, 8);
+        close();
+    }
+
     // One copy of the first page takes no writes: everything in it moves, and at the next opening
     // its slots become free.
     void retired_page() {
@@ -174,7 +188,7 @@ private:
 
     // A change of an entry, so that erasures that wait are committed with it.
     void trigger_commit() {
-        const std::uint64_t block = next_spare_block_++;
+        const std::uint64_t block = next_block_++;
         Fault fault;
         fault.write = true;
         pair_.main->set_fault(block * 8, 8, fault);
@@ -290,7 +304,7 @@ private:
     const std::uint64_t unit_;  // sectors of a logical block
     std::vector<std::uint32_t> versions_;
     std::uint32_t version_ = 1;
-    std::uint64_t next_spare_block_ = after_remaps() + 16;
+    std::uint64_t next_block_ = after_remaps() + 16;
 };
 
 }  // namespace
