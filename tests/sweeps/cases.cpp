@@ -13,7 +13,9 @@ std::string Cases::filter() {
 }
 
 void Cases::report(const std::string& what, std::uint64_t openings) const {
-    std::cout << what << ": " << run_ << " of " << seen_ << " cases, " << openings << " openings\n";
+    std::cout << what << ": " << run_ << " of " << seen_ << " cases";
+    if (openings != 0) std::cout << ", " << openings << " openings";
+    std::cout << "\n";
     EXPECT_NE(run_, 0u) << "a sweep without a case proves nothing";
 }
 

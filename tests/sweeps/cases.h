@@ -41,7 +41,7 @@ public:
     // Nothing is to be left out: all was asked for, or one case that may be any.
     bool all() const { return asked_for_all_ || !only_.empty(); }
     // Prints how many were run, and fails the test when that is none.
-    void report(const std::string& what, std::uint64_t openings) const;
+    void report(const std::string& what, std::uint64_t openings = 0) const;
 
     static std::string recipe(const std::string& name) {
         return "\n  replay: DMREMAP_CASE='" + name +
