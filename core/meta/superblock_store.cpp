@@ -38,8 +38,11 @@ SuperblockScan scan_superblocks(Device& spare) {
         }
         if (copy.read_error == 0 && copy.verdict == DMR_OK) {
             copy.sequence = dmr_le64(contents[i].sequence);
-            if (scan.current && scan.fatal.empty()) {
-                scan.fatal = contradiction(*scan.current, contents[i]);
+            // Of older copies too: who made them wrote more than this one truth.
+            for (unsigned other = 0; other < i && scan.fatal.empty(); other++) {
+                if (scan.copies[other].read_error == 0 && scan.copies[other].verdict == DMR_OK) {
+                    scan.fatal = contradiction(contents[other], contents[i]);
+                }
             }
             if (!scan.current || dmr_superblock_newer(&contents[i], &*scan.current)) {
                 scan.current = contents[i];

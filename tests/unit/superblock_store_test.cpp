@@ -231,6 +231,19 @@ TEST(SuperblockStore, P4_TwoContentsOfOneSequenceAreRefused) {
     }
 }
 
+// Wherever the two lie, and also where a third copy is newer than both.
+TEST(SuperblockStore, P4_TwoContentsOfAnOlderSequenceAreRefused) {
+    for (unsigned newest = 0; newest < 3; newest++) {
+        FormattedSpare spare;
+        dmr_superblock sb = labelled(spare.copy(newest), 'n');
+        sb.sequence = dmr_to_le64(dmr_le64(sb.sequence) + 1);
+        spare.put_copy(newest, sb);
+        const unsigned other = (newest + 1) % 3;
+        spare.put_copy(other, labelled(spare.copy(other), 'z'));
+        EXPECT_EQ(scan(spare).fatal, "two superblock copies of one sequence differ");
+    }
+}
+
 TEST(SuperblockStore, ACopyOfAnUnknownVersionOrFeatureIsRefused) {
     FormattedSpare spare;
     dmr_superblock sb = spare.copy(1);
