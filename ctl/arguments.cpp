@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ctl/arguments.h"
 
+#include <algorithm>
 #include <boost/program_options/errors.hpp>
 #include <boost/program_options/parsers.hpp>
 #include <boost/program_options/positional_options.hpp>
@@ -50,7 +51,12 @@ Arguments Arguments::parse(const Verb& verb, const std::vector<std::string>& wor
         po::store(parsed, result.values_);
         po::notify(result.values_);
     } catch (const po::error& error) {
-        refuse_usage(verb, error.what());
+        // Boost replaces placeholders such as %original_token% in its sentence until none is left:
+        // for ever where a word that it quotes holds one itself.
+        const bool quotable = std::none_of(words.begin(), words.end(), [](const auto& word) {
+            return std::count(word.begin(), word.end(), '%') > 1;
+        });
+        refuse_usage(verb, quotable ? error.what() : "an option is not known or lacks its value");
     }
     if (result.has("operand"))
         result.operands_ = result.values_["operand"].as<std::vector<std::string>>();

@@ -5,6 +5,7 @@
 #include <array>
 #include <boost/program_options.hpp>
 #include <charconv>
+#include <cstring>
 #include <functional>
 #include <limits>
 #include <map>
@@ -205,7 +206,12 @@ po::variables_map parse_words(int argc, const char* const* argv) {
     } catch (const po::too_many_positional_options_error&) {
         usage_error("more than MAIN and MOUNTPOINT was given; options go behind -o");
     } catch (const po::error& error) {
-        usage_error(error.what());
+        // Boost replaces placeholders such as %original_token% in its sentence until none is left:
+        // for ever where a word that it quotes holds one itself.
+        const bool quotable = std::none_of(argv, argv + argc, [](const char* word) {
+            return std::count(word, word + std::strlen(word), '%') > 1;
+        });
+        usage_error(quotable ? error.what() : "an option is not known or lacks its value");
     }
     return words;
 }

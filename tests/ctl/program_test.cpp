@@ -66,6 +66,8 @@ TEST(Program, WrongWordsAreUsageErrors) {
         {"examine", "a", "b"},
         {"examine", ""},
         {"examine", "--operand", "a"},
+        {"examine", "--%original_token%", "a"},
+        {"examine", "---%canonical_option%", "a"},
         {"list", "--jso"},
         {"format", "--main", "a"},
         {"format", "--main", "a", "--main", "b", "--spare", "c"},

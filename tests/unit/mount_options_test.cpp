@@ -153,6 +153,13 @@ TEST(MountOptions, UnknownSwitchesAreNamed) {
     EXPECT_NE(refusal({"dmremapfs", "m", "d", "--hel"}).find("--hel"), std::string::npos);
 }
 
+// What Boost would put its own words into, over and over.
+TEST(MountOptions, PlaceholdersInAWord) {
+    EXPECT_FALSE(refusal({"dmremapfs", "m", "d", "--%original_token%"}).empty());
+    EXPECT_FALSE(refusal({"dmremapfs", "m", "d", "---%canonical_option%"}).empty());
+    EXPECT_EQ(parse({"dmremapfs", "%option%", "/m", "-o", "spare=%value%"}).main, "%option%");
+}
+
 TEST(MountOptions, HelpAndVersionNeedNothingElse) {
     EXPECT_TRUE(parse({"dmremapfs", "--help"}).help);
     EXPECT_TRUE(parse({"dmremapfs", "-V"}).version);
