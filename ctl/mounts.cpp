@@ -40,12 +40,17 @@ std::vector<Mount> parse_mountinfo(std::istream& mountinfo) {
     std::string line;
     while (std::getline(mountinfo, line)) {
         // id parent major:minor root point options [optional...] - type source super-options
+        // One blank lies between two of them. Other white space may be a part of a name.
         std::istringstream words(line);
+        const auto next = [&words](std::string& word) -> bool {
+            return static_cast<bool>(std::getline(words, word, ' '));
+        };
         std::string word, root, point, type, source;
-        words >> word >> word >> word >> root >> point >> word;
-        while (words >> word && word != "-") {
+        for (std::string* const of_mount : {&word, &word, &word, &root, &point, &word})
+            next(*of_mount);
+        while (next(word) && word != "-") {
         }
-        if (!(words >> type >> source) || type != kType) continue;
+        if (!next(type) || !next(source) || type != kType) continue;
         mounts.push_back({unescape_octal(point), unescape_octal(source)});
     }
     return mounts;

@@ -23,6 +23,16 @@ TEST(Mounts, FindsOursAmongOthers) {
     EXPECT_EQ(mounts[1].main, "/tmp/a\\b.img");
 }
 
+// The kernel escapes blanks, tabs, newlines and backslashes, and nothing else.
+TEST(Mounts, OtherWhiteSpaceBelongsToTheName) {
+    std::istringstream mountinfo(
+        "40 22 0:50 / /mnt/a\rb\vc rw shared:7 - fuse.dmremapfs /d\fe rw\n");
+    const auto mounts = parse_mountinfo(mountinfo);
+    ASSERT_EQ(mounts.size(), 1u);
+    EXPECT_EQ(mounts[0].point, "/mnt/a\rb\vc");
+    EXPECT_EQ(mounts[0].main, "/d\fe");
+}
+
 TEST(Mounts, OnlyWholeEscapesAreOnes) {
     EXPECT_EQ(unescape_octal("a\\040b"), "a b");
     EXPECT_EQ(unescape_octal("\\04"), "\\04");
