@@ -5,6 +5,7 @@
 //   3. repair the entry table (entry_table.h)
 // A crash after any write leaves a spare that opens the same way again: 2 only raises the epoch and
 // the sequence, 3 is idempotent. Read-only, 2 and 3 are left out.
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -42,6 +43,21 @@ void require_table(const LoadedTable& table, const dmr_superblock& sb, const Dev
                           "-o ro,rescue");
     }
     board.raise(State::degraded, "rescue", text + "; some of what is read here may be old data");
+}
+
+// With accept_changed_main the retry marks go (forget_retries), and a mixed page is never written.
+void require_forgettable(const LoadedTable& table, const dmr_superblock& sb, const Device& spare) {
+    for (std::uint64_t slot = 0; slot < table.entries.size(); slot++) {
+        const bool mixed = table.pages[slot / dmr_entries_per_page(&sb)] == PageHealth::mixed;
+        if (mixed && table.entries[slot].retry != 0 &&
+            !std::binary_search(table.superseded.begin(), table.superseded.end(), slot)) {
+            throw Refusal(RefusalKind::refused,
+                          spare.info().name +
+                              ": a page of its entry table is damaged in both copies, and says of "
+                              "lost sectors that the changed main may hold them; to copy off what "
+                              "is there: -o ro,accept_changed_main");
+        }
+    }
 }
 
 [[noreturn]] void refuse_write_failure(const Device& spare, const char* what, int error) {
@@ -118,6 +134,9 @@ std::unique_ptr<Disk> Disk::open(std::unique_ptr<Device> main, std::unique_ptr<D
     require_table(loaded, sb, spare_device, options.rescue, *disk->board);
     if (!options.read_only) {
         require_sequences(sb, loaded.highest_sequence, spare_device);
+    }
+    if (!options.read_only && options.accept_changed_main) {
+        require_forgettable(loaded, sb, spare_device);
     }
     disk->geometry = sb;
     disk->parameters = load_parameters(sb);

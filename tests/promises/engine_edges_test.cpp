@@ -100,6 +100,33 @@ TEST(Promises, P3_ACrashWhileAChangedMainIsAcceptedDoesNotBringItsDataBack) {
     FAIL() << "opening never came to its end";
 }
 
+// Where the page of a retry mark can not be written the mark can not go: that is said before
+// anything is written, and what is there can be copied off.
+TEST(Promises, P7_AChangedMainIsRefusedWhereRetryMarksCanNotGo) {
+    TestPair pair;
+    pair.fill_main(1);
+    pair.format();
+    pair.open();
+    lose_a_sector(pair, 10);
+    pair.close();
+    pair.main->heal_all();
+    pair.fill_main(2);
+    const dmr_superblock sb = pair.superblock();
+    Fault fault;
+    fault.read = true;
+    pair.spare->set_fault(dmr_page_offset(&sb, 0, 0) / kSector + 1, 1, fault);
+    pair.spare->set_fault(dmr_page_offset(&sb, 1, 0) / kSector + 2, 1, fault);
+    OpenOptions accept;
+    accept.accept_changed_main = true;
+    const auto before = pair.spare->snapshot();
+    EXPECT_THROW(pair.open(accept), Refusal);
+    EXPECT_EQ(pair.spare->snapshot(), before);
+    accept.read_only = true;
+    pair.open(accept);
+    read_sectors(*pair.disk, 80, 3);
+    read_sectors(*pair.disk, 83, 1, EIO);
+}
+
 TEST(Promises, P8_NumbersThatWouldRunOutAreRefusedAndStayReadable) {
     for (const int what : {0, 1, 2}) {
         TestPair pair;
