@@ -48,10 +48,23 @@ void DiskImpl::list_remaps(const std::function<void(const RemapInfo&)>& each) co
         order.emplace_back(dmr_le64(entry.main_block), slot);
     });
     std::sort(order.begin(), order.end());
-    for (const auto& [block, slot] : order) {
-        const dmr_entry entry = disk_->table->entry(slot);
-        if (entry.state != DMR_REMAPPED || dmr_le64(entry.main_block) != block) {
-            continue;  // moved meanwhile
+    const auto holds = [](const dmr_entry& entry, std::uint64_t block) {
+        return entry.state == DMR_REMAPPED && dmr_le64(entry.main_block) == block;
+    };
+    for (const auto& listed : order) {
+        const std::uint64_t block = listed.first;
+        std::uint64_t slot = listed.second;
+        dmr_entry entry = disk_->table->entry(slot);
+        if (!holds(entry, block)) {  // moved meanwhile, or a remap no more
+            disk_->table->for_each_live([&](std::uint64_t now, const dmr_entry& live) {
+                if (holds(live, block)) {
+                    slot = now;
+                    entry = live;
+                }
+            });
+        }
+        if (!holds(entry, block)) {
+            continue;
         }
         each(RemapInfo{block * DMR_SECTORS_PER_BLOCK, slot,
                        dmr_slot_offset(&disk_->geometry, slot) / DMR_SECTOR_SIZE,

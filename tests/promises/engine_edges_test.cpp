@@ -257,6 +257,26 @@ TEST(Promises, P1_AZeroIsZerosWhateverThePointerSays) {
     EXPECT_EQ(got, zeros(got.size()));
 }
 
+// A list that is being given out while blocks move leaves none of them out.
+TEST(Promises, P1_AListHasWhatMovesMeanwhile) {
+    TestPair pair;
+    pair.format();
+    pair.open();
+    remap_by_write(pair, 10);
+    remap_by_write(pair, 11);
+    const std::uint64_t slot = pair.remap_of(11)->spare_sector;
+    std::vector<std::uint64_t> listed;
+    pair.disk->list_remaps([&](const RemapInfo& remap) {
+        listed.push_back(remap.sector / 8);
+        if (remap.sector != 80) return;
+        pair.spare->set_fault(slot, 8, Fault{.write = true});
+        EXPECT_EQ(write_sectors(*pair.disk, 88, 8, 2), 0);  // to another slot
+        remap_by_write(pair, 12);                           // the commit that erases the old one
+    });
+    EXPECT_EQ(listed, (std::vector<std::uint64_t>{10, 11}));
+    EXPECT_NE(pair.remap_of(11)->spare_sector, slot);
+}
+
 }  // namespace
 
 }  // namespace dmremap::test
