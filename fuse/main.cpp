@@ -9,6 +9,7 @@
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -80,9 +81,25 @@ int close_disk(Disk& disk) {
 
 // Asks the mount as a user would: the kernel holds the question back until it and the daemon have
 // agreed on a protocol, and fails it if they do not. The name is one that only this mount has.
+//
+// A process of its own asks, with nothing of ours open. A thread of ours that is killed while it
+// waits for an answer waits on: the kernel sees the mount's end only when all of us are gone. So
+// the daemon would never end, and keep its locks on the pair.
 bool answers(const std::string& mountpoint) {
-    struct stat attributes {};
-    return ::stat((mountpoint + "/control/version").c_str(), &attributes) == 0;
+    const std::string path = mountpoint + "/control/version";
+    const pid_t child = ::fork();
+    if (child < 0) {
+        spdlog::warn("nobody can ask whether the mount works: {}", std::strerror(errno));
+        return true;
+    }
+    if (child == 0) {  // of many threads: only system calls are safe
+        struct stat attributes {};
+        ::close_range(0, ~0u, 0);
+        ::_exit(::stat(path.c_str(), &attributes) == 0 ? 0 : 1);
+    }
+    int status = 0;
+    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 // The life of the daemon, from open to close. Returns the exit code; throws Refusal before the
