@@ -144,7 +144,8 @@ public:
     // A consistent picture of each number; cheap enough to be polled.
     virtual DiskStatus status() const = 0;
 
-    // Calls `each` for every remap in order of main sectors; takes no lock while in `each`.
+    // Calls `each` for every remap, as they are when it begins, in order of main sectors; takes no
+    // lock while in `each`. Needs 32 bytes a remap.
     virtual void list_remaps(const std::function<void(const RemapInfo&)>& each) const = 0;
 
     // Waits for background work, commits what is pending, takes the witness, sets the clean mark.

@@ -41,34 +41,13 @@ DiskStatus DiskImpl::status() const {
 }
 
 void DiskImpl::list_remaps(const std::function<void(const RemapInfo&)>& each) const {
-    // Slot and block orders differ; 16 bytes a remap are sorted, the rest is looked up as it is
-    // given.
-    std::vector<std::pair<std::uint64_t, std::uint64_t>> order;
-    disk_->table->for_each_live([&](std::uint64_t slot, const dmr_entry& entry) {
-        order.emplace_back(dmr_le64(entry.main_block), slot);
-    });
-    std::sort(order.begin(), order.end());
-    const auto holds = [](const dmr_entry& entry, std::uint64_t block) {
-        return entry.state == DMR_REMAPPED && dmr_le64(entry.main_block) == block;
-    };
-    for (const auto& listed : order) {
-        const std::uint64_t block = listed.first;
-        std::uint64_t slot = listed.second;
-        dmr_entry entry = disk_->table->entry(slot);
-        if (!holds(entry, block)) {  // moved meanwhile, or a remap no more
-            disk_->table->for_each_live([&](std::uint64_t now, const dmr_entry& live) {
-                if (holds(live, block)) {
-                    slot = now;
-                    entry = live;
-                }
-            });
-        }
-        if (!holds(entry, block)) {
-            continue;
-        }
-        each(RemapInfo{block * DMR_SECTORS_PER_BLOCK, slot,
-                       dmr_slot_offset(&disk_->geometry, slot) / DMR_SECTOR_SIZE,
-                       dmr_le64(entry.time), entry.lost, entry.retry, entry.reason});
+    std::vector<LiveRemap> remaps = disk_->table->live_remaps();
+    std::sort(remaps.begin(), remaps.end(),
+              [](const LiveRemap& a, const LiveRemap& b) { return a.block < b.block; });
+    for (const LiveRemap& remap : remaps) {
+        each(RemapInfo{remap.block * DMR_SECTORS_PER_BLOCK, remap.slot,
+                       dmr_slot_offset(&disk_->geometry, remap.slot) / DMR_SECTOR_SIZE, remap.time,
+                       remap.lost, remap.retry, remap.reason});
     }
 }
 

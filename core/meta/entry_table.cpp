@@ -347,6 +347,20 @@ TableCounts EntryTable::counts() const {
     return counts;
 }
 
+std::vector<LiveRemap> EntryTable::live_remaps() const {
+    std::vector<LiveRemap> remaps;
+    const std::lock_guard lock(mutex_);
+    remaps.reserve(counts_.used);
+    for (std::uint64_t slot = 0; slot < entries_.size(); slot++) {
+        const dmr_entry& entry = entries_[slot];
+        if (entry.state == DMR_REMAPPED && !superseded_.contains(slot)) {
+            remaps.push_back(LiveRemap{dmr_le64(entry.main_block), slot, dmr_le64(entry.time),
+                                       entry.lost, entry.retry, entry.reason});
+        }
+    }
+    return remaps;
+}
+
 std::uint64_t EntryTable::commits() const {
     const std::lock_guard lock(mutex_);
     return commits_;

@@ -64,6 +64,11 @@ struct EntryChange {
 
 enum class CommitOutcome : std::uint8_t { durable, page_failed, unknown };
 
+struct LiveRemap {
+    std::uint64_t block, slot, time;
+    std::uint8_t lost, retry, reason;
+};
+
 struct TableCounts {
     std::uint64_t slots = 0;  // of the spare, those not initialised yet included
     std::uint64_t used = 0, bad = 0;
@@ -107,6 +112,10 @@ public:
     std::uint64_t ready() const;          // entries that exist
     TableCounts counts() const;
     std::uint64_t commits() const;
+
+    // All live remaps at one instant, by slot: each block once, wherever it moves meanwhile.
+    // Commits wait for it, requests do not.
+    std::vector<LiveRemap> live_remaps() const;
 
     // Calls `each(slot, entry)` for the live remaps, a bounded number under the lock at a time.
     template <typename Each>
