@@ -199,7 +199,9 @@ bool EntryTable::grow() {
     const std::uint64_t next_ready = std::min(end * per_page_, counts_.slots);
     next.table_ready = dmr_to_le64(next_ready);
     if (store_.write(next) != 0) {
-        broken_ = true;
+        // Some copy may say so all the same: the entries are there. But they are not used.
+        broken_ = broken_ || store_.flush_failed();
+        end_here();
         return false;
     }
     const std::lock_guard lock(mutex_);

@@ -88,9 +88,15 @@ int SuperblockStore::write_copies(const std::vector<unsigned>& which, unsigned& 
     return error;
 }
 
+int SuperblockStore::flush() {
+    const int error = spare_.flush();
+    flush_failed_ = flush_failed_ || error != 0;
+    return error;
+}
+
 int SuperblockStore::write(const dmr_superblock& next, std::uint64_t skip) {
     if (!flushed_) {
-        if (const int failed = spare_.flush(); failed != 0) {
+        if (const int failed = flush(); failed != 0) {
             return failed;
         }
         flushed_ = true;
@@ -119,11 +125,11 @@ int SuperblockStore::write(const dmr_superblock& next, std::uint64_t skip) {
     if (written == 0) {
         return error != 0 ? error : EIO;
     }
-    if (const int failed = spare_.flush(); failed != 0) {
+    if (const int failed = flush(); failed != 0) {
         return failed;
     }
     write_copies(second, written);
-    return spare_.flush();
+    return flush();
 }
 
 unsigned SuperblockStore::bad_copies() const {

@@ -58,13 +58,18 @@ public:
     // Copies that could not be written by the last write().
     unsigned bad_copies() const;
 
+    // What failed in some write() was a flush: nothing is known of what was written before it.
+    bool flush_failed() const { return flush_failed_; }
+
 private:
     int write_copies(const std::vector<unsigned>& which, unsigned& written);
+    int flush();
 
     Device& spare_;
     dmr_superblock current_{};
     std::vector<bool> newest_;  // per copy: holds current_
     bool flushed_ = false;      // what was found at open is known to be durable
+    bool flush_failed_ = false;
 };
 
 }  // namespace dmremap

@@ -26,7 +26,8 @@ struct PageJudge {
     void judge(std::uint64_t slot, const dmr_entry& first, const dmr_entry& second,
                dmr_entry& truth) {
         const bool first_ok = dmr_entry_valid(&sb, &first, slot);
-        // Equal bytes are equally valid, and checksums are most of what opening a large table costs.
+        // Equal bytes are equally valid, and checksums are most of what opening a large table
+        // costs.
         const bool second_ok = std::memcmp(&first, &second, sizeof(first)) == 0
                                    ? first_ok
                                    : dmr_entry_valid(&sb, &second, slot);

@@ -137,7 +137,22 @@ TEST(TableGrowth, APageWithOneGoodCopyIsRetiredFromTheStart) {
     EXPECT_EQ(open.table.counts().retired_pages, 1u);
 }
 
-TEST(TableGrowth, AFailedFlushOrSuperblockBreaksTheTable) {
+// Nothing is wrong with what there is: only more can not be had.
+TEST(TableGrowth, ASuperblockThatTakesNoWriteEndsTheTable) {
+    FormattedSpare spare;
+    OpenSpare open(spare);
+    exhaust(open.table);
+    const std::uint64_t ready = open.table.ready();
+    spare.fail(Op::write, {"copy 0", "copy 1", "copy 2"});
+    EXPECT_FALSE(open.table.allocate());
+    EXPECT_FALSE(open.table.broken());
+    EXPECT_EQ(open.table.counts().unusable, dmr_le64(spare.geometry.slots) - ready);
+    spare.fail_nothing();
+    EXPECT_EQ(open.claim(0, 5), CommitOutcome::durable);
+    EXPECT_FALSE(open.table.allocate());
+}
+
+TEST(TableGrowth, AFailedFlushBreaksTheTable) {
     for (const unsigned flush : {1u, 2u, 3u}) {
         FormattedSpare spare;
         OpenSpare open(spare);
