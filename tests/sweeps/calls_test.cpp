@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <optional>
 #include <ostream>
 #include <string>
 
@@ -27,16 +28,27 @@ struct Way {
     int error;
     bool goes_on;
     bool torn = false;
+    std::optional<Op> only{};
 };
 void PrintTo(const Way& way, std::ostream* out) { *out << way.name; }
 
 const Way kWays[] = {
-    {"EIO_once", EIO, false},        {"EIO_from_then_on", EIO, true},
-    {"ENOSPC_once", ENOSPC, false},  {"ENOSPC_from_then_on", ENOSPC, true},
-    {"ENODEV_once", ENODEV, false},  {"ENODEV_from_then_on", ENODEV, true},
-    {"ENOMEM_once", ENOMEM, false},  {"ENOMEM_from_then_on", ENOMEM, true},
+    {"EIO_once", EIO, false},
+    {"EIO_from_then_on", EIO, true},
+    {"ENOSPC_once", ENOSPC, false},
+    {"ENOSPC_from_then_on", ENOSPC, true},
+    {"ENODEV_once", ENODEV, false},
+    {"ENODEV_from_then_on", ENODEV, true},
+    {"ENOMEM_once", ENOMEM, false},
+    {"ENOMEM_from_then_on", ENOMEM, true},
     {"torn_once", EIO, false, true},
+    {"reads_from_then_on", EIO, true, false, Op::read},
+    {"writes_from_then_on", EIO, true, false, Op::write},
+    {"torn_writes_from_then_on", EIO, true, true, Op::write},
+    {"flushes_from_then_on", EIO, true, false, Op::flush},
 };
+
+constexpr unsigned kUsualEvery = 8;
 
 class FailingCalls : public testing::TestWithParam<Way> {
 protected:
@@ -62,7 +74,7 @@ protected:
         if (injector_.flush_hits() != 0 && !saw(EventKind::flush_failed))
             return "a flush failed and no event tells of it";
         if (workload.failed_with(ENOSPC) && !saw(EventKind::spare_fs_full) &&
-            injection.on == Injection::spare)
+            injection.error == ENOSPC && injection.on == Injection::spare)
             return "no room under the spare and no event tells of it";
         if (workload.failed_with(ENODEV) && !saw(EventKind::device_gone))
             return "a device is gone and no event tells of it";
@@ -76,10 +88,10 @@ protected:
 
 TEST_P(FailingCalls, OfMainOrSpareOrBoth) {
     const Way& way = GetParam();
-    Cases cases;
+    Cases cases(kUsualEvery);
     for (const Injection::On on : {Injection::main, Injection::spare, Injection::both}) {
         if (on == Injection::both && !way.goes_on) continue;  // the same as main and spare
-        Injection injection{on, 0, way.goes_on, way.error, way.torn};
+        Injection injection{on, 0, way.goes_on, way.error, way.torn, way.only};
         ASSERT_EQ(fail(injection), "") << "nothing fails";
         const std::uint64_t calls = injector_.calls();
         for (injection.call = 1; injection.call <= calls; ++injection.call) {

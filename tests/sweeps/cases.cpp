@@ -16,7 +16,9 @@ void Cases::report(const std::string& what, std::uint64_t openings) const {
     std::cout << what << ": " << run_ << " of " << seen_ << " cases";
     if (openings != 0) std::cout << ", " << openings << " openings";
     std::cout << "\n";
-    EXPECT_NE(run_, 0u) << "a sweep without a case proves nothing";
+    if (std::getenv("DMREMAP_EVERY") == nullptr) {
+        EXPECT_NE(run_, 0u) << "a sweep without a case proves nothing";
+    }
 }
 
 }  // namespace dmremap::test

@@ -53,7 +53,7 @@ void Injector::begin(const Injection& injection) {
 }
 
 bool Injector::strikes(Injection::On role, Op op) {
-    if (ended_ || (injection_.on & role) == 0) return false;
+    if (ended_ || (injection_.on & role) == 0 || op != injection_.only.value_or(op)) return false;
     const std::uint64_t call = ++calls_;
     const bool later = injection_.goes_on && injection_.call != 0 && call > injection_.call;
     if (call != injection_.call && !later) return false;

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cerrno>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/device/device.h"
@@ -22,6 +23,7 @@ struct Injection {
     bool goes_on = false;
     int error = EIO;
     bool torn = false;  // of a write that fails the first logical block is written all the same
+    std::optional<Op> only{};  // only such calls are counted and fail
 
     std::string name() const;
 };
@@ -39,6 +41,9 @@ public:
     std::uint64_t flush_hits() const override { return flush_hits_; }
     bool goes_on() const override { return injection_.goes_on; }
     int error() const override { return injection_.error; }
+    bool places_are_bad() const override {
+        return injection_.goes_on && injection_.only == Op::write && injection_.error == EIO;
+    }
     void end() override { ended_ = true; }
     const Injection& injection() const { return injection_; }
 

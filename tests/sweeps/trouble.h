@@ -16,6 +16,8 @@ public:
     virtual bool goes_on() const = 0;
     // The errno it fails with.
     virtual int error() const = 0;
+    // It looks like bad places of main, while others answer: what fails is rightly remapped.
+    virtual bool places_are_bad() const { return false; }
     // From now on nothing fails any more.
     virtual void end() = 0;
 };

@@ -307,9 +307,10 @@ void Workload::by_hand(bool unmap, std::uint64_t block, std::uint64_t blocks) {
     if ((result.error != 0) != (result.refused != 0)) throw Wrong("refused without a reason");
     if (result.error == ENODATA && !disk_lost_any_of(block, blocks))
         throw Wrong("refused for lost sectors that are none");
-    // EAGAIN once the page is retired, EIO when this is what retires it.
-    const bool page_explains =
-        unmap && page_is_bad_ && (result.error == EAGAIN || result.error == EIO);
+    // EAGAIN while a page is retired, EIO when this is what retires it.
+    const bool retired = disk_->status().retired_pages != 0;
+    const bool page_explains = unmap && ((result.error == EAGAIN && retired) ||
+                                         (result.error == EIO && retired && page_is_bad_));
     if (!page_explains && result.error != ENODATA) judge(result.error);
 }
 
@@ -365,12 +366,13 @@ void Workload::judge(int error, bool lost_explains) {
     const DiskStatus status = disk_->status();
     if (error == EROFS && status.state < State::read_only)
         throw Wrong("fails with EROFS, but the state does not say so");
-    if (error != EIO && error != EROFS && error != trouble_.error())
+    const bool goes_on = trouble_.goes_on() && trouble_.hits() != 0;
+    // No slot may be left because their pages take no writes, or all that are free take none.
+    const bool no_slot = error == ENOSPC && goes_on;
+    if (error != EIO && error != EROFS && error != trouble_.error() && !no_slot)
         throw Wrong(std::string("fails with ") + std::strerror(error) +
                     ", which is no error that occurred");
-    if (lost_explains || flush_failed_ || trouble_.hits() != hits_before_ ||
-        (trouble_.goes_on() && trouble_.hits() != 0))
-        return;
+    if (lost_explains || flush_failed_ || trouble_.hits() != hits_before_ || goes_on) return;
     bool tripped = tripped_before_;
     const std::vector<Event> events = copy_of_events();
     for (std::size_t i = events_before_; i < events.size(); ++i)
@@ -386,13 +388,17 @@ void Workload::judge_io(int error, bool lost_explains) {
     judge(error, lost_explains);
 }
 
+bool Workload::may_be_remapped(std::uint64_t block) const {
+    return bad_blocks_.contains(block) || (trouble_.places_are_bad() && trouble_.hits() != 0);
+}
+
 void Workload::judge_events() {
     // Of a main that did not answer once the disk was opened nobody knows that it is gone; up to
     // breaker_regions regions of it count as bad (core/engine/breaker.h).
     if (never_answered_) return;
     doing_ += ", events so far";
     for (const Event& event : copy_of_events()) {
-        if (event.kind == EventKind::remapped && !bad_blocks_.contains(event.sector / 8))
+        if (event.kind == EventKind::remapped && !may_be_remapped(event.sector / 8))
             throw Wrong(blocks_text(event.sector) + " is good and was remapped");
         if (event.kind == EventKind::bad_slot && !bad_slots_.contains(event.sector))
             throw Wrong("the slot at sector " + std::to_string(event.sector) +
@@ -401,7 +407,7 @@ void Workload::judge_events() {
     if (!disk_) return;
     const bool died = trouble_.goes_on() && trouble_.hits() != 0;
     disk_->list_remaps([&](const RemapInfo& info) {
-        if (!bad_blocks_.contains(info.sector / 8))
+        if (!may_be_remapped(info.sector / 8))
             throw Wrong(blocks_text(info.sector) + " is good and is remapped");
         // When main dies while a bad block is being moved, the rest of that block is tried again.
         const std::uint8_t explained = died ? info.retry : 0;

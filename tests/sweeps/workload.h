@@ -74,6 +74,7 @@ private:
     void begin(const std::string& what);
     void judge(int error, bool lost_explains = false);
     void judge_io(int error, bool lost_explains = false);
+    bool may_be_remapped(std::uint64_t block) const;
     void judge_events();
     void judge_causes();
     std::vector<Event> copy_of_events() const;
