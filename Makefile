@@ -15,7 +15,7 @@ CONFIGURE = cmake -G Ninja -S . -DCMAKE_BUILD_TYPE=$(BUILD_TYPE) $(CCACHE)
 CTEST = ctest --output-on-failure -j $(JOBS)
 
 # Configured once; CMake itself notices later changes of its files.
-.PHONY: all deps demo test asan tsan lint format install clean help
+.PHONY: all deps demo test asan tsan fuzz lint format install clean help
 
 all: build/build.ninja
 	cmake --build build -j $(JOBS)
@@ -52,7 +52,7 @@ test:
 SANITIZED = DMREMAP_OPS=$${DMREMAP_OPS:-100000}
 FIXED_ADDRESSES := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-SANITIZED_TESTS = unit_tests promise_tests property_tests sweep_tests
+SANITIZED_TESTS = unit_tests promise_tests property_tests sweep_tests fuzz_targets
 
 asan: build-asan/build.ninja
 	$(FIXED_ADDRESSES) cmake --build build-asan -j $(JOBS) --target $(SANITIZED_TESTS)
@@ -63,6 +63,19 @@ tsan: build-tsan/build.ninja
 	$(FIXED_ADDRESSES) cmake --build build-tsan -j $(JOBS) --target $(SANITIZED_TESTS)
 	$(SANITIZED) TSAN_OPTIONS=second_deadlock_stack=1 \
 	    $(FIXED_ADDRESSES) $(CTEST) --test-dir build-tsan -L '^(unit|property)$$'
+
+# SECONDS for each target; TARGETS="spare superblock" takes only these (tests/fuzz/fuzz_*.cpp).
+SECONDS ?= 60
+TARGETS ?=
+
+build-fuzz/build.ninja:
+	$(CONFIGURE) -B build-fuzz -DDMREMAP_FUZZ=ON -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++
+
+fuzz:
+	@scripts/deps build fuzz
+	@$(MAKE) --no-print-directory build-fuzz/build.ninja
+	cmake --build build-fuzz -j $(JOBS) --target fuzz_targets
+	scripts/fuzz build-fuzz $(SECONDS) $(TARGETS)
 
 lint: build/build.ninja
 	@scripts/deps build lint
@@ -75,7 +88,7 @@ install: all
 	DESTDIR="$(DESTDIR)" cmake --install build --prefix "$(PREFIX)"
 
 clean:
-	rm -rf build build-asan build-tsan
+	rm -rf build build-asan build-tsan build-fuzz
 
 help:
 	@echo 'make           build; the programs are in build/bin/'
@@ -83,6 +96,7 @@ help:
 	@echo 'make test      build and run everything, the sanitizers included'
 	@echo 'make asan      unit and property tests under AddressSanitizer and UBSan'
 	@echo 'make tsan      unit and property tests under ThreadSanitizer'
+	@echo 'make fuzz      fuzz every parser and opener, SECONDS=60 each (clang; TARGETS=...)'
 	@echo 'make lint      formatting, clang-tidy, shellcheck, licence lines'
 	@echo 'make format    let clang-format rewrite the sources'
 	@echo 'make install   honours DESTDIR and PREFIX ($(PREFIX))'
