@@ -157,7 +157,8 @@ std::unique_ptr<Disk> Disk::open(std::unique_ptr<Device> main, std::unique_ptr<D
             sb.flags = dmr_to_le32(as_closed | DMR_IN_USE);
         }
         sb.entry_epoch = dmr_to_le64(dmr_le64(sb.entry_epoch) + 1);
-        if (const int error = disk->superblocks->write(sb, kSequenceSkip); error != 0) {
+        SuperblockStore& store = *disk->superblocks;
+        if (const int error = store.write(sb, store.opening_skip()); error != 0) {
             refuse_write_failure(spare_device, "the superblock", error);
         }
         disk->table =

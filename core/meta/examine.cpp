@@ -142,7 +142,7 @@ std::vector<std::string> repair_spare(Device& spare) {
             RefusalKind::system,
             spare.info().name + " cannot be repaired, writing fails: " + std::strerror(error));
     };
-    if (const int error = store.write(sb, kSequenceSkip); error != 0) {
+    if (const int error = store.write(sb, store.opening_skip()); error != 0) {
         throw failed(error);
     }
     EntryTable table(spare, store, load_table(spare, store.current()));
@@ -197,7 +197,7 @@ std::string rebind_spare(Device& main, Device& spare, bool force) {
     set_spare_identity(sb, spare.info().identity);
     require_sequences(sb, 0, spare);
     SuperblockStore store(spare, scan);
-    if (const int error = store.write(sb, kSequenceSkip); error != 0) {
+    if (const int error = store.write(sb, store.opening_skip()); error != 0) {
         throw Refusal(
             RefusalKind::system,
             spare.info().name + ": the superblock cannot be written: " + std::strerror(error));

@@ -66,6 +66,7 @@ SuperblockStore::SuperblockStore(Device& spare, const SuperblockScan& scan) : sp
     }
     for (const SuperblockCopy& copy : scan.copies) {
         newest_.push_back(copy.newest);
+        missed_ = missed_ || copy.read_error != 0 || copy.verdict != DMR_OK;
     }
 }
 

@@ -16,8 +16,9 @@
 // flush, which makes the newest copies found the durable ones that the argument above needs.
 //
 // Sequences: the newest valid copy wins. A copy that could not be read at open may hold an update
-// that nobody saw, at most one ahead of what was seen. So an opener starts kSequenceSkip further
-// on, and a number is never used for two contents.
+// that nobody saw, at most one ahead of what was seen: of a session, 1 above, or of an opener that
+// was cut off, kSequenceSkip above. So an opener that misses a copy goes twice as far as one that
+// sees them all, and a number is never used for two contents.
 #pragma once
 
 #include <cstdint>
@@ -55,6 +56,9 @@ public:
     // is on the spare is the old superblock or the new one.
     int write(const dmr_superblock& next, std::uint64_t skip = 1);
 
+    // How far an opener's first update goes on.
+    std::uint64_t opening_skip() const { return missed_ ? 2 * kSequenceSkip : kSequenceSkip; }
+
     // Copies that could not be written by the last write().
     unsigned bad_copies() const;
 
@@ -68,6 +72,7 @@ private:
     Device& spare_;
     dmr_superblock current_{};
     std::vector<bool> newest_;  // per copy: holds current_
+    bool missed_ = false;       // some copy could not be read, or was not valid
     bool flushed_ = false;      // what was found at open is known to be durable
     bool flush_failed_ = false;
 };

@@ -192,24 +192,31 @@ TEST(SuperblockStore, P3_WhatWasFoundIsMadeDurableBeforeAnythingIsWritten) {
     }
 }
 
-// An update that only a copy holds which could not be read: the next opener's number is above it.
+// An update that only a copy holds which could not be read: the next opener's number is above it,
+// whether it was a session's or the first one of an opener that was cut off.
 TEST(SuperblockStore, AnUpdateNobodySawDoesNotComeBack) {
-    FormattedSpare spare;
-    ASSERT_EQ(write(spare, 'a'), 0);
-    spare.put_copy(0, [&] {
-        dmr_superblock unseen = labelled(spare.copy(0), 'u');
-        unseen.sequence = dmr_to_le64(dmr_le64(unseen.sequence) + 1);
-        return unseen;
-    }());
-    Fault fault;
-    fault.read = fault.write = true;
-    spare.spare->set_fault(dmr_copy_offsets[0] / kSector, 8, fault);
-    EXPECT_EQ(label_found(spare), 'a');
-    EXPECT_EQ(write(spare, 'b', kSequenceSkip), 0);
-    spare.spare->heal_all();
-    EXPECT_EQ(label_found(spare), 'b');
-    EXPECT_EQ(write(spare, 'c'), 0);
-    EXPECT_EQ(label_found(spare), 'c');
+    for (const std::uint64_t ahead : {std::uint64_t{1}, kSequenceSkip}) {
+        FormattedSpare spare;
+        ASSERT_EQ(write(spare, 'a'), 0);
+        spare.put_copy(0, [&] {
+            dmr_superblock unseen = labelled(spare.copy(0), 'u');
+            unseen.sequence = dmr_to_le64(dmr_le64(unseen.sequence) + ahead);
+            return unseen;
+        }());
+        Fault fault;
+        fault.read = fault.write = true;
+        spare.spare->set_fault(dmr_copy_offsets[0] / kSector, 8, fault);
+        EXPECT_EQ(label_found(spare), 'a');
+        {
+            const auto device = spare.spare->device();
+            SuperblockStore next(*device, scan_superblocks(*device));
+            EXPECT_EQ(next.write(labelled(next.current(), 'b'), next.opening_skip()), 0);
+        }
+        spare.spare->heal_all();
+        EXPECT_EQ(label_found(spare), 'b');
+        EXPECT_EQ(write(spare, 'c'), 0);
+        EXPECT_EQ(label_found(spare), 'c');
+    }
 }
 
 TEST(SuperblockStore, P7_CopiesOfTwoSparesAreRefused) {
