@@ -97,12 +97,15 @@ cut_off() {
 }
 
 clear_away() {
-    wait_until 30 gone || { cut_off && fail "process $pid did not end by itself ($again)"; }
+    if ! wait_until 30 gone; then
+        cut_off || true
+        fail "process $pid did not end by itself ($again)"
+    fi
     while grep -q " $mnt fuse.dmremapfs " /proc/self/mounts; do fusermount3 -u -z "$mnt"; done
 }
 kill_at_end() {
     [ -n "${pid:-}" ] || return 0
-    ! alive || kill -KILL "$pid"
+    kill -KILL "$pid" 2>/dev/null || true
     clear_away
 }
 at_end kill_at_end
@@ -118,7 +121,7 @@ kill_after() {
     end=$((${calls:-0} + $1))
     shift
     until "$@" || ! calls=$(write_calls "$pid") || [ "${calls:-$end}" -ge "$end" ]; do :; done
-    ! alive || kill -KILL "$pid"
+    kill -KILL "$pid" 2>/dev/null || true # it may have just ended
     clear_away
 }
 
