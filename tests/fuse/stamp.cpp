@@ -15,7 +15,6 @@
 // written there stays when it ends. What verify sees is what must be seen from then on, for nothing
 // but a write may change a sector.
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -23,6 +22,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>

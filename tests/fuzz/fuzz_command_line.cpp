@@ -39,6 +39,7 @@ void check_options(const MountOptions& options) {
 
 void mount_words(const std::vector<std::string>& words) {
     std::vector<const char*> argv;
+    argv.reserve(words.size() + 1);
     for (const std::string& word : words) argv.push_back(word.c_str());
     argv.push_back(nullptr);
     try {
