@@ -6,7 +6,8 @@
 // block; everything in between is asynchronous, with blocking conveniences.
 //
 // Threads: every member may be called from any thread, except that the destructor and close() must
-// come after the last request completed. Completions run on the submitting thread, before submit()
+// come after the last request completed; remap() and unmap() that are under way then end where they
+// are. Completions run on the submitting thread, before submit()
 // returns, or on a thread of the disk; they must not block on the disk's other requests.
 #pragma once
 
@@ -20,6 +21,7 @@
 #include "core/device/device.h"
 #include "core/engine/piece.h"
 #include "core/events.h"
+#include "core/range_result.h"
 #include "core/state.h"
 #include "core/stats.h"
 
@@ -67,23 +69,6 @@ struct RemapInfo {
     std::uint8_t lost;           // bit i: sector + i is lost
     std::uint8_t retry;
     std::uint8_t reason;  // enum dmr_reason
-};
-
-// What came of remapping or unmapping by hand, in blocks.
-struct RangeResult {
-    std::uint64_t changed = 0;    // done, durable
-    std::uint64_t unchanged = 0;  // were so already
-    std::uint64_t refused = 0;    // left, or put back, as they were
-    // Of the refused block with the lowest number; error is 0 when there is none:
-    //   EINVAL   the range is not inside the disk (nothing was tried)
-    //   EROFS    the disk is, or has become, read-only
-    //   ENOSPC   no slot is left
-    //   ENODATA  unmap: sectors of the block are lost, and would read as something else from main
-    //   EAGAIN   unmap: an older record of the block may be on the spare; see unmap() below
-    //   EIO      main or the slot cannot be read or written, or the change not be committed
-    // or what the device said.
-    int error = 0;
-    std::uint64_t sector = 0;
 };
 
 // The status line's numbers and those beside it, all since open unless they are a count of what is.

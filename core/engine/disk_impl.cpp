@@ -334,7 +334,11 @@ RangeResult DiskImpl::by_hand(bool unmap, std::uint64_t sector, std::uint64_t co
     for (std::uint64_t block = sector / DMR_SECTORS_PER_BLOCK; count != 0 && block < end;) {
         work.first = block;
         work.last = std::min(end, (block / kRegionBlocks + 1) * kRegionBlocks) - 1;
-        healer_->by_hand(work);
+        if (!healer_->by_hand(work)) {
+            work.result.error = ENODEV;  // closed meanwhile
+            work.result.sector = block * DMR_SECTORS_PER_BLOCK;
+            break;
+        }
         block = work.last + 1;
     }
     return work.result;

@@ -60,11 +60,15 @@ std::uint64_t Healer::salvage() {
     return disk_.totals.sectors_salvaged - before;
 }
 
-void Healer::by_hand(HandWork& work) {
+bool Healer::by_hand(HandWork& work) {
     std::unique_lock lock(mutex_);
+    if (stopping_) {
+        return false;
+    }
     hand_work_.push_back(&work);
     changed_.notify_all();
     changed_.wait(lock, [&] { return std::erase(hand_done_, &work) != 0; });
+    return true;
 }
 
 void Healer::stop() {

@@ -22,12 +22,12 @@
 #include <thread>
 #include <vector>
 
-#include "core/disk.h"
 #include "core/engine/batch.h"
 #include "core/engine/block_io.h"
 #include "core/engine/context.h"
 #include "core/engine/exclusive.h"
 #include "core/engine/piece.h"
+#include "core/range_result.h"
 
 namespace dmremap {
 
@@ -62,8 +62,9 @@ public:
     // completions'.
     std::uint64_t salvage();
 
-    // Carries out the work. Blocks; any thread but completions'.
-    void by_hand(HandWork& work);
+    // Carries out the work. Blocks; any thread but completions'. False: the healer has been
+    // stopped, nothing was done.
+    bool by_hand(HandWork& work);
 
     // Finishes what is queued, commits erasures, ends the thread. No piece may come afterwards.
     void stop();

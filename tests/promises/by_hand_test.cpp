@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <thread>
 
 #include "core/refusal.h"
 #include "tests/support/test_pair.h"
@@ -248,6 +249,36 @@ TEST(Promises, P1_RemapByHandTakesWhatCanBeReadAndMarksTheRest) {
             ASSERT_EQ(read_sectors(*pair.disk, s, 1), pattern(s, 1, 1)) << s;
         }
     }
+}
+
+// A range of many regions, and the disk is closed while the first is at work: what was not begun is
+// left alone, and nobody waits for ever.
+TEST(Promises, P2_ClosingEndsWorkByHandWhereItIs) {
+    TestPair pair;
+    pair.fill_main(1);
+    pair.format();
+    pair.open();
+    pair.main->set_hook(
+        [](const Call& call) { return call.op == Op::read ? Medium::kHold : Medium::kPass; });
+    RangeResult result;
+    std::thread worker([&] { result = pair.disk->remap(0, pair.sectors()); });
+    ASSERT_TRUE(pair.main->wait_held(1));
+    std::thread closer([&] { EXPECT_EQ(pair.disk->close(), 0); });
+    while (pair.disk->remap(0, 0).error != ENODEV) std::this_thread::yield();
+    pair.main->set_hook(nullptr);
+    pair.main->release();
+    worker.join();
+    closer.join();
+    EXPECT_GE(result.changed, 256u);
+    EXPECT_EQ(result.error == 0, result.changed == pair.sectors() / 8);
+    if (result.error != 0) {
+        EXPECT_EQ(result.error, ENODEV);
+        EXPECT_EQ(result.sector, result.changed * 8);
+    }
+    pair.disk.reset();
+    pair.open();
+    EXPECT_EQ(pair.remaps().size(), result.changed);
+    EXPECT_EQ(read_sectors(*pair.disk, 0, pair.sectors()), pattern(0, pair.sectors(), 1));
 }
 
 TEST(Promises, P8_ByHandOutsideTheDiskOrReadOnlyIsRefused) {
