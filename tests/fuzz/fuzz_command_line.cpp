@@ -15,6 +15,7 @@
 #include "ctl/verb.h"
 #include "fuse/mount_options.h"
 #include "tests/fuzz/check.h"
+#include "tests/fuzz/target.h"
 #include "tests/fuzz/words.h"
 
 namespace dmremap::fuzz {
@@ -75,7 +76,10 @@ void verb_words(const ctl::Verb& verb, const std::vector<std::string>& words) {
     }
 }
 
-void one_input(std::vector<std::string> words) {
+}  // namespace
+
+void one_input(Input& input) {
+    std::vector<std::string> words = words_of(input.rest());
     if (words.empty()) return;
     if (const ctl::Verb* const verb = ctl::find_verb(words.front())) {
         words.erase(words.begin());
@@ -87,11 +91,4 @@ void one_input(std::vector<std::string> words) {
     option_list(words);
 }
 
-}  // namespace
-
 }  // namespace dmremap::fuzz
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    dmremap::fuzz::one_input(dmremap::fuzz::words_of(data, size));
-    return 0;
-}

@@ -19,7 +19,7 @@
 #include "fuse/control_files.h"
 #include "tests/fuzz/base_pair.h"
 #include "tests/fuzz/check.h"
-#include "tests/fuzz/input.h"
+#include "tests/fuzz/target.h"
 
 namespace dmremap::fuzz {
 
@@ -42,6 +42,8 @@ void check_texts(const ControlContext& context) {
     }
 }
 
+}  // namespace
+
 void one_input(Input& input) {
     spdlog::set_level(spdlog::level::off);
     const ControlContext context{disk(), false, std::make_shared<FaultPlan>()};
@@ -63,12 +65,4 @@ void one_input(Input& input) {
     check_texts(context);
 }
 
-}  // namespace
-
 }  // namespace dmremap::fuzz
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    dmremap::fuzz::Input input(data, size);
-    dmremap::fuzz::one_input(input);
-    return 0;
-}

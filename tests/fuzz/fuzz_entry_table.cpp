@@ -21,8 +21,8 @@
 #include "tests/fuzz/base_pair.h"
 #include "tests/fuzz/check.h"
 #include "tests/fuzz/damage.h"
-#include "tests/fuzz/input.h"
 #include "tests/fuzz/spare_truth.h"
+#include "tests/fuzz/target.h"
 
 namespace dmremap::fuzz {
 
@@ -85,6 +85,8 @@ void use(Input& input, EntryTable& table) {
     }
 }
 
+}  // namespace
+
 void one_input(Input& input) {
     const std::uint8_t start = input.byte();
     const BasePair pair = base_pair(start, start / kPasts).copy();
@@ -142,12 +144,4 @@ void one_input(Input& input) {
               "a page was rewritten whose copies each held something alone");
 }
 
-}  // namespace
-
 }  // namespace dmremap::fuzz
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    dmremap::fuzz::Input input(data, size);
-    dmremap::fuzz::one_input(input);
-    return 0;
-}

@@ -17,6 +17,7 @@
 #include "core/device/fault_text.h"
 #include "core/refusal.h"
 #include "tests/fuzz/check.h"
+#include "tests/fuzz/target.h"
 
 namespace dmremap::fuzz {
 
@@ -65,7 +66,10 @@ void check_plan(const std::string& text, const std::vector<FaultStatement>& stat
     }
 }
 
-void one_input(const std::string& text) {
+}  // namespace
+
+void one_input(Input& input) {
+    const std::string text = input.rest();
     std::vector<FaultStatement> statements;
     try {
         statements = parse_fault_text(text, "FILE");
@@ -85,11 +89,4 @@ void one_input(const std::string& text) {
     check_plan(text, statements);
 }
 
-}  // namespace
-
 }  // namespace dmremap::fuzz
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    dmremap::fuzz::one_input({reinterpret_cast<const char*>(data), size});
-    return 0;
-}

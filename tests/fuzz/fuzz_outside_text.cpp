@@ -25,7 +25,7 @@
 #include "ctl/mounts.h"
 #include "ctl/text.h"
 #include "tests/fuzz/check.h"
-#include "tests/fuzz/input.h"
+#include "tests/fuzz/target.h"
 
 namespace dmremap::fuzz {
 
@@ -181,9 +181,3 @@ void one_input(Input& input) {
 }
 
 }  // namespace dmremap::fuzz
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    dmremap::fuzz::Input input(data, size);
-    dmremap::fuzz::one_input(input);
-    return 0;
-}

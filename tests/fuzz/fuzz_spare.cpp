@@ -22,9 +22,9 @@
 #include "tests/fuzz/base_pair.h"
 #include "tests/fuzz/check.h"
 #include "tests/fuzz/damage.h"
-#include "tests/fuzz/input.h"
 #include "tests/fuzz/spare_model.h"
 #include "tests/fuzz/spare_truth.h"
+#include "tests/fuzz/target.h"
 
 namespace dmremap::fuzz {
 
@@ -191,6 +191,8 @@ void repair_copy(const BasePair& original, const SpareTruth& truth) {
     check(!truth.mixed.empty() || report.repairable.empty(), "a repair left something to do");
 }
 
+}  // namespace
+
 void one_input(Input& input) {
     const std::uint8_t start = input.byte(), how = input.byte();
     BasePair pair = base_pair(start, start / kPasts).copy();
@@ -230,12 +232,4 @@ void one_input(Input& input) {
     check_closed(session.pair(), model, truth.mixed.empty());
 }
 
-}  // namespace
-
 }  // namespace dmremap::fuzz
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    dmremap::fuzz::Input input(data, size);
-    dmremap::fuzz::one_input(input);
-    return 0;
-}

@@ -20,8 +20,8 @@
 #include "tests/fuzz/base_pair.h"
 #include "tests/fuzz/check.h"
 #include "tests/fuzz/damage.h"
-#include "tests/fuzz/input.h"
 #include "tests/fuzz/spare_truth.h"
+#include "tests/fuzz/target.h"
 
 namespace dmremap::fuzz {
 
@@ -110,6 +110,8 @@ void rewrite(Device& spare) {
         check(copy.newest, "a copy does not hold the update");
 }
 
+}  // namespace
+
 void one_input(Input& input) {
     const std::uint8_t start = input.byte();
     BasePair pair = base_pair(start, start / kPasts).copy();
@@ -134,12 +136,4 @@ void one_input(Input& input) {
     rewrite(*spare);
 }
 
-}  // namespace
-
 }  // namespace dmremap::fuzz
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    dmremap::fuzz::Input input(data, size);
-    dmremap::fuzz::one_input(input);
-    return 0;
-}
