@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cerrno>
 
 #include "core/engine/error_class.h"
 
@@ -10,7 +11,9 @@ namespace dmremap {
 
 namespace {
 
-constexpr int kCommitTries = 4;
+// Each try that is not the last costs a page; one fails only when this many pages, at ever greater
+// distances, take no write.
+constexpr int kCommitTries = 24;
 // So many fresh slots in a row refuse a write: it is the spare that fails, not its slots.
 constexpr std::size_t kSlotsInARow = 8;
 
@@ -125,6 +128,7 @@ void Batch::fail(Staged& staged, int error) {
         }
         return;
     }
+    staged.result = EIO;  // for want of a slot, too: what came of the change is not known
     Remap fence;
     fence.block = staged.block;
     fence.slot = Remap::kFenced;
@@ -202,12 +206,12 @@ void Batch::publish(Staged& staged) {
     }
 }
 
-void Batch::try_commit() {
-    commit_claims();
+void Batch::try_commit(int tried) {
+    commit_claims(tried);
     commit_unmaps();
 }
 
-void Batch::commit_claims() {
+void Batch::commit_claims(int tried) {
     std::vector<Staged*> order;
     for (Staged& staged : staged_) {
         if (!staged.settled && !staged.unmap) {
@@ -247,6 +251,9 @@ void Batch::commit_claims() {
     }
     const bool was_broken = disk_.table->broken();
     const std::vector<CommitOutcome> outcomes = disk_.table->commit(changes);
+    if (std::ranges::find(outcomes, CommitOutcome::page_failed) != outcomes.end()) {
+        disk_.table->look_further(1ull << tried);
+    }
     for (std::size_t i = 0; i < order.size(); i++) {
         order[i]->issued = order[i]->issued || !was_broken;
         switch (outcomes[first + i]) {
@@ -270,7 +277,7 @@ void Batch::commit() {
     };
     for (int tried = 0; tried < kCommitTries && (open() || (tried == 0 && has_erasures()));
          tried++) {
-        try_commit();
+        try_commit(tried);
     }
     for (Staged& staged : staged_) {
         if (!staged.settled) {

@@ -83,8 +83,8 @@ private:
     };
 
     int write_new_slot(const BlockData& data, std::uint64_t& slot);
-    void try_commit();
-    void commit_claims();
+    void try_commit(int tried);
+    void commit_claims(int tried);
     void commit_unmaps();
     int judge_unmap(const Staged& staged);
     void publish_unmap(Staged& staged);

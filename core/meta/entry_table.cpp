@@ -163,6 +163,10 @@ void EntryTable::give_back(std::uint64_t slot) {
     free_ += usable(slot) ? 1 : 0;
 }
 
+void EntryTable::look_further(std::uint64_t pages) {
+    hint_ = (hint_ / per_page_ + pages) * per_page_ % std::max<std::uint64_t>(entries_.size(), 1);
+}
+
 bool EntryTable::grow() {
     const dmr_superblock& now = store_.current();
     const std::uint64_t pages = pages_.size();

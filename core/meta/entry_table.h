@@ -92,6 +92,9 @@ public:
     std::optional<std::uint64_t> allocate();
     void give_back(std::uint64_t slot);
 
+    // Looks for the next free slot so many pages further on: pages go bad in neighbourhoods.
+    void look_further(std::uint64_t pages);
+
     // See above; one outcome a change, in order. No two changes of one slot. Never throws. A slot
     // that is replaced by a durable change is neither live nor free until a commit erases it.
     std::vector<CommitOutcome> commit(std::span<const EntryChange> changes);

@@ -28,6 +28,43 @@ void lose_a_sector(TestPair& pair, std::uint64_t block) {
     ASSERT_EQ(pair.remap_of(block)->retry, 8);
 }
 
+// A scratch over neighbouring pages of the table: the change goes on until it finds one that takes
+// it, in either kind of commit that may have to send it elsewhere.
+TEST(Promises, P1_AStretchOfBadTablePagesCostsNoBlock) {
+    for (const int copy : {0, 1}) {
+        SCOPED_TRACE(copy);
+        TestPair pair({.main_size = 16 << 20, .spare_size = 32 << 20});
+        pair.format();
+        pair.open();
+        ASSERT_EQ(pair.disk->remap(0, 2100 * 8).changed, 2100u);
+        const dmr_superblock sb = pair.superblock();
+        ASSERT_EQ(dmr_le64(sb.table_ready), 4096u);
+        for (std::uint64_t page = 2100 / dmr_entries_per_page(&sb); page < 31; page++) {
+            pair.spare->set_fault(dmr_page_offset(&sb, copy, page) / kSector, 8,
+                                  Fault{.write = true});
+        }
+        remap_by_write(pair, 3000);
+        ASSERT_EQ(pair.disk->unmap(2099 * 8, 8).error, EAGAIN) << "a page is retired";
+        pair.disk->salvage();
+        EXPECT_FALSE(pair.has_cause("commit_failed"));
+        EXPECT_EQ(pair.disk->status().state, State::degraded);
+        pair.crash();
+        pair.open();
+        EXPECT_EQ(read_sectors(*pair.disk, 3000 * 8, 8), pattern(3000 * 8, 8, 1));
+    }
+}
+
+// Sector 83 is lost and to be retried; while the pair was closed main was written all over.
+void lost_sector_and_changed_main(TestPair& pair) {
+    pair.fill_main(1);
+    pair.format();
+    pair.open();
+    lose_a_sector(pair, 10);
+    pair.close();
+    pair.main->heal_all();
+    pair.fill_main(2);
+}
+
 // The flush that fails belongs to the growth of the table; the user's next one must fail all the
 // same.
 TEST(Promises, P2_AFlushThatFailsWhileTheTableGrowsStaysFailed) {
@@ -73,13 +110,7 @@ TEST(Promises, P2_AFlushThatFailsWhileRoomIsMadeEndsTheRequest) {
 TEST(Promises, P3_ACrashWhileAChangedMainIsAcceptedDoesNotBringItsDataBack) {
     for (std::uint64_t cut = 1; cut < 200; cut++) {
         TestPair pair;
-        pair.fill_main(1);
-        pair.format();
-        pair.open();
-        lose_a_sector(pair, 10);
-        pair.close();
-        pair.main->heal_all();
-        pair.fill_main(2);
+        lost_sector_and_changed_main(pair);
         pair.power->cut_at(cut);
         OpenOptions accept;
         accept.accept_changed_main = true;
@@ -104,13 +135,7 @@ TEST(Promises, P3_ACrashWhileAChangedMainIsAcceptedDoesNotBringItsDataBack) {
 // anything is written, and what is there can be copied off.
 TEST(Promises, P7_AChangedMainIsRefusedWhereRetryMarksCanNotGo) {
     TestPair pair;
-    pair.fill_main(1);
-    pair.format();
-    pair.open();
-    lose_a_sector(pair, 10);
-    pair.close();
-    pair.main->heal_all();
-    pair.fill_main(2);
+    lost_sector_and_changed_main(pair);
     const dmr_superblock sb = pair.superblock();
     Fault fault;
     fault.read = true;
