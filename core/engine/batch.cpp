@@ -129,10 +129,12 @@ void Batch::fail(Staged& staged, int error) {
         return;
     }
     staged.result = EIO;  // for want of a slot, too: what came of the change is not known
-    Remap fence;
-    fence.block = staged.block;
-    fence.slot = Remap::kFenced;
-    disk_.map->put(fence);
+    if (!staged.old || !staged.old->same) {
+        Remap fence;
+        fence.block = staged.block;
+        fence.slot = Remap::kFenced;
+        disk_.map->put(fence);
+    }
     if (!disk_.board->active("commit_failed")) {
         disk_.board->report(EventKind::commit_failed, first_sector(staged.block));
     }
@@ -154,7 +156,7 @@ void Batch::send_elsewhere(Staged& staged) {
             fail(staged, EIO);
             return;
         }
-        staged.old = OldSlot{failed_slot, false};
+        staged.old = OldSlot{.slot = failed_slot, .bad = false, .same = false};
     } else {
         disk_.table->give_back(failed_slot);
     }

@@ -8,8 +8,10 @@
 //
 // What fails before an entry write was issued leaves the block as it was. Afterwards a change only
 // rolls forward: a page that cannot be written sends it to another slot; where that is not possible
-// either, or a flush failed, the block is fenced (EIO) until the disk is reopened, and the disk is
-// read_only.
+// either, or a flush failed, the disk is read_only until it is reopened, and the block is fenced
+// (EIO), for which claim the next open finds is not known. Only a block that was moved as it was
+// stays readable where it is: either slot is right as long as nobody writes, and requests look
+// at the state inside the gate.
 //
 // Blocks that go back to main come last, in a commit of their own: see batch_unmap.cpp.
 //
@@ -35,7 +37,8 @@ using BlockData = std::array<std::byte, DMR_BLOCK_SIZE>;
 
 struct OldSlot {
     std::uint64_t slot;
-    bool bad;  // it failed a write; otherwise its page is retired
+    bool bad;   // it failed a write; otherwise its page is retired
+    bool same;  // it holds what the new slot gets: nobody wrote anything
 };
 
 class Batch {

@@ -63,7 +63,7 @@ void Batch::publish_unmap(Staged& staged) {
 void Batch::back_to_a_slot(Staged& staged) {
     staged.unmap = false;
     staged.refused = EIO;
-    staged.old = OldSlot{staged.slot, false};
+    staged.old = OldSlot{.slot = staged.slot, .bad = false, .same = false};
     if (const int error = write_new_slot(*staged.data, staged.slot); error != 0) {
         fail(staged, error);
     }

@@ -107,15 +107,17 @@ void DiskImpl::advance(Piece& piece) {
 
 DiskImpl::Step DiskImpl::start(Piece& piece, int& error) {
     error = 0;
-    if (changes_data(piece.op) && !disk_->writable()) {
-        error = EROFS;
-        return Step::done;
-    }
     const unsigned gate = gate_of(piece.offset);
     while (!disk_->gates->enter(gate)) {
         if (disk_->gates->park(gate, piece)) {
             return Step::pending;
         }
+    }
+    // In the gate, or what was found out behind it, while it was closed, would come too late.
+    if (changes_data(piece.op) && !disk_->writable()) {
+        disk_->gates->leave(gate);
+        error = EROFS;
+        return Step::done;
     }
     return launch(piece, error);
 }

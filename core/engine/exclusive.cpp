@@ -231,7 +231,8 @@ int Exclusive::move_written(const Remap& remap, BlockData& content, std::uint64_
         content = old;
     }
     return batch_.relocate(remap.block, content, lost, static_cast<SectorMask>(remap.retry & lost),
-                           disk_.table->entry(remap.slot).reason, OldSlot{remap.slot, slot_is_bad});
+                           disk_.table->entry(remap.slot).reason,
+                           OldSlot{.slot = remap.slot, .bad = slot_is_bad, .same = begin == end});
 }
 
 void Exclusive::retry_lost(std::uint64_t block) {

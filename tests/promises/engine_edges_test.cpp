@@ -54,6 +54,36 @@ TEST(Promises, P1_AStretchOfBadTablePagesCostsNoBlock) {
     }
 }
 
+// A page is retired and its blocks have nowhere to go: they stay readable where they are, nothing
+// is written any more, and the next opener has all of it.
+TEST(Promises, P1_ABlockThatCannotBeMovedAwayStaysReadable) {
+    TestPair pair;
+    pair.format();
+    pair.open();
+    remap_by_write(pair, 10);
+    const dmr_superblock sb = pair.superblock();
+    const std::uint64_t second_of_page_0 = dmr_page_offset(&sb, 1, 0);
+    const std::uint64_t first_of_page_0 = dmr_page_offset(&sb, 0, 0);
+    pair.spare->set_hook([&](const Call& call) {
+        const bool fails = call.offset == second_of_page_0 ||
+                           (pair.table_copy(call.offset) == 0 && call.offset != first_of_page_0);
+        return call.op == Op::write && fails ? EIO : Medium::kPass;
+    });
+    remap_by_write(pair, 20);
+    pair.disk->salvage();
+    ASSERT_TRUE(pair.has_cause("commit_failed"));
+    for (const std::uint64_t block : {10, 20}) {
+        EXPECT_EQ(read_sectors(*pair.disk, block * 8, 8), pattern(block * 8, 8, 1));
+        EXPECT_EQ(write_sectors(*pair.disk, block * 8, 8, 2), EROFS);
+    }
+    pair.spare->set_hook(nullptr);
+    pair.crash();
+    pair.open();
+    for (const std::uint64_t block : {10, 20}) {
+        EXPECT_EQ(read_sectors(*pair.disk, block * 8, 8), pattern(block * 8, 8, 1));
+    }
+}
+
 // Sector 83 is lost and to be retried; while the pair was closed main was written all over.
 void lost_sector_and_changed_main(TestPair& pair) {
     pair.fill_main(1);

@@ -142,13 +142,9 @@ void Oracle::read(std::uint64_t offset, std::uint64_t length) {
         ++seen_.read_errors;
         const Range range = widened(offset, length);
         excuse_read_only(pair_.disk->status());
-        const DiskStatus status = pair_.disk->status();
-        bool explained = may_be_read_only_ && status.state == State::failed;
-        // A block that a chore could not move away is fenced, though no request touched it.
-        const bool fences = may_be_read_only_ && status.state == State::read_only;
+        bool explained = may_be_read_only_ && pair_.disk->status().state == State::failed;
         for (std::uint64_t s = range.first; s < range.end && !explained; ++s)
-            explained = unreadable(s) || (may_be_read_only_ && touched_.contains(s / 8)) ||
-                        (fences && remaps_.contains(s / 8));
+            explained = unreadable(s) || (may_be_read_only_ && touched_.contains(s / 8));
         for (std::uint64_t s = range.first; may_be_read_only_ && s < range.end; ++s)
             touched_.insert(s / 8);
         if (!explained || error != EIO)
