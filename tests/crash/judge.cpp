@@ -131,7 +131,7 @@ std::string Judge::session(Machine& machine, Kind kind, const Cutter& cutter,
             if (user.problem().empty()) open_and_read(user);
             break;
         case Kind::outage:
-            reach = choose_outage(cutter.durable(), state, recording_.start.layout, rng);
+            reach = choose_outage(cutter, state, recording_.start.layout, rng);
             if (reach) set_out_of_reach(machine, *reach, true);
             counts_.outages += reach ? 1 : 0;
             if (reach) hidden = reach->hidden;

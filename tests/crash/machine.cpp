@@ -60,6 +60,7 @@ void Machine::end_process() {
     {
         const std::lock_guard lock(mutex_);
         ++process_;
+        calls_left_ = ~std::uint64_t{0};
         held = std::move(held_);
         held_.clear();
         holds_ = nullptr;
@@ -72,6 +73,11 @@ void Machine::end_process() {
         }
     }
     for (const Call& call : held) call.io->complete(ENODEV);
+}
+
+void Machine::end_process_after(std::uint64_t calls) {
+    const std::lock_guard lock(mutex_);
+    calls_left_ = calls;
 }
 
 std::unique_ptr<Device> Machine::device(Side side) { return std::make_unique<Handle>(*this, side); }
@@ -167,6 +173,10 @@ void Machine::submit(Side side, Io& io, std::uint64_t process) {
     int error = 0;
     {
         const std::lock_guard lock(mutex_);
+        if (process == process_ && calls_left_-- == 0) {
+            ++process_;
+            calls_left_ = ~std::uint64_t{0};
+        }
         if (process != process_) {
             error = ENODEV;
         } else {

@@ -44,6 +44,7 @@ public:
     void load(const CrashState& state);
     // The process ends, its caches stay: devices handed out so far answer nothing any more.
     void end_process();
+    void end_process_after(std::uint64_t calls);  // so many more calls are answered
 
     std::unique_ptr<Device> device(Side side);
     const DeviceInfo& info(Side side) const { return info_[index(side)]; }
@@ -98,6 +99,7 @@ private:
     std::map<std::uint64_t, RemapInfo> remaps_;
     std::map<std::uint64_t, std::uint64_t> block_in_;  // block of the spare -> block of main
     std::uint64_t process_ = 1;
+    std::uint64_t calls_left_ = ~std::uint64_t{0};
     std::function<bool(Side, const Io&)> holds_;
     std::vector<Call> held_;
     std::uint64_t writes_ = 0, failures_ = 0;

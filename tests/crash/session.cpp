@@ -20,8 +20,17 @@ void work(User& user, Machine& machine, const std::vector<std::uint64_t>& reserv
     const auto below = [&](std::uint64_t limit) { return rng() % limit; };
     const Model& model = machine.model();
     const std::uint64_t unit = model.unit(), sectors = model.area().place.size();
+    const auto takes_no_writes = [&](std::uint64_t block) {
+        const auto& faults = machine.faults()[index(Side::main)];
+        const auto fault = faults.lower_bound(block * 8);
+        return fault != faults.end() && *fault < block * 8 + 8;
+    };
     const auto write = [&](std::uint64_t block, bool whole) {
-        if (hidden.contains(block)) return;
+        // A block that only a hidden claim moved: not unless the write must move it again.
+        if (hidden.contains(block) && !machine.remaps().contains(block)) {
+            if (!takes_no_writes(block)) return;
+            whole = true;
+        }
         const std::uint64_t units = std::min<std::uint64_t>(8, sectors - block * 8) / unit;
         const std::uint64_t first = whole ? 0 : below(units);
         const std::uint64_t count = whole ? units : 1 + below(units - first);
@@ -62,6 +71,7 @@ void work(User& user, Machine& machine, const std::vector<std::uint64_t>& reserv
                           below(3) == 0);
             }
     };
+    for (const std::uint64_t block : hidden) write(block, true);
     some(3);
     user.flush();
     user.read_area(false);
@@ -143,7 +153,7 @@ bool whole_page(const Volume& spare, const dmr_superblock& sb, int copy, std::ui
 }
 
 std::optional<Reach> superblock_outage(const CrashState& durable, const CrashState& state,
-                                       const Layout& layout, std::uint64_t chosen) {
+                                       const Layout& layout, unsigned chosen) {
     const Volume& before = durable.volumes[index(Side::spare)];
     const Volume& spare = state.volumes[index(Side::spare)];
     const unsigned copies = dmr_copies(layout.shape.spare_size);
@@ -152,10 +162,10 @@ std::optional<Reach> superblock_outage(const CrashState& durable, const CrashSta
         if (!whole_superblock(before, dmr_copy_offsets[i]) ||
             has_faults(state, dmr_copy_offsets[i], DMR_SUPERBLOCK_SIZE))
             return std::nullopt;
-        partner |= i != chosen % copies && whole_superblock(spare, dmr_copy_offsets[i]);
+        partner |= i != chosen && whole_superblock(spare, dmr_copy_offsets[i]);
     }
     if (!partner) return std::nullopt;
-    return Reach{dmr_copy_offsets[chosen % copies] / kSector, DMR_SUPERBLOCK_SIZE / kSector, {}};
+    return Reach{dmr_copy_offsets[chosen] / kSector, DMR_SUPERBLOCK_SIZE / kSector, {}};
 }
 
 std::optional<Reach> page_outage(const CrashState& durable, const CrashState& state,
@@ -184,14 +194,35 @@ std::optional<Reach> page_outage(const CrashState& durable, const CrashState& st
 
 }  // namespace
 
-std::optional<Reach> choose_outage(const CrashState& durable, const CrashState& state,
+std::optional<Reach> choose_outage(const Cutter& cutter, const CrashState& state,
                                    const Layout& layout, std::mt19937_64& rng) {
-    if (rng() % 3 == 0) return superblock_outage(durable, state, layout, rng());
+    // One more piece of metadata that is bad would be one more than is promised to be borne.
+    for (const std::uint64_t sector : state.faults[index(Side::spare)])
+        if (!layout.is_slot(sector)) return std::nullopt;
+    const dmr_superblock& sb = layout.sb;
     const std::uint64_t pages =
-        (dmr_le64(layout.sb.table_ready) + dmr_entries_per_page(&layout.sb) - 1) /
-        dmr_entries_per_page(&layout.sb);
-    const std::uint64_t page = rng() % 2 == 0 ? 0 : rng() % pages;
-    return page_outage(durable, state, layout, page, static_cast<int>(rng() % 2));
+        (dmr_le64(sb.slots) + dmr_entries_per_page(&sb) - 1) / dmr_entries_per_page(&sb);
+    std::vector<Reach> candidates;
+    const auto consider = [&](const std::optional<Reach>& reach, bool only_open) {
+        const auto under_the_pen = [&](const Mark* write) {
+            return write->side == Side::spare && write->first >= reach->first &&
+                   write->first < reach->first + reach->count;
+        };
+        if (reach &&
+            (!only_open || std::any_of(cutter.open().begin(), cutter.open().end(), under_the_pen)))
+            candidates.push_back(*reach);
+    };
+    const auto consider_all = [&](bool only_open) {
+        for (unsigned i = 0; i < dmr_copies(layout.shape.spare_size); ++i)
+            consider(superblock_outage(cutter.durable(), state, layout, i), only_open);
+        for (std::uint64_t page = 0; page < pages; ++page)
+            for (const int copy : {0, 1})
+                consider(page_outage(cutter.durable(), state, layout, page, copy), only_open);
+    };
+    consider_all(true);
+    if (candidates.empty() || rng() % 4 == 0) consider_all(false);
+    if (candidates.empty()) return std::nullopt;
+    return candidates[rng() % candidates.size()];
 }
 
 void set_out_of_reach(Machine& machine, const Reach& reach, bool out) {

@@ -7,7 +7,7 @@
 #include <set>
 #include <string>
 
-#include "tests/crash/cut.h"
+#include "tests/crash/cutter.h"
 #include "tests/crash/machine.h"
 #include "tests/crash/user.h"
 
@@ -17,11 +17,12 @@ namespace dmremap::test {
 // partners say the same, and with them one of them is whole.
 struct Reach {
     std::uint64_t first = 0, count = 0;  // sectors of the spare
-    // Blocks that only this copy claims for a slot, in a commit that was cut off. They are left
-    // alone while it is out of reach: see judge.h, what this does not prove.
+    // Blocks that only this copy claims for a slot, in a commit that was cut off. While it is out
+    // of reach they are written only where that moves them again: see judge.h, what is not proven.
     std::set<std::uint64_t> hidden;
 };
-std::optional<Reach> choose_outage(const CrashState& durable, const CrashState& state,
+// Mostly what the open writes of this cut go to.
+std::optional<Reach> choose_outage(const Cutter& cutter, const CrashState& state,
                                    const Layout& layout, std::mt19937_64& rng);
 void set_out_of_reach(Machine& machine, const Reach& reach, bool out);
 

@@ -54,6 +54,29 @@ void User::vanish(const InFlight& in_flight) {
     disk_.reset();
 }
 
+void User::vanish_during(During what, std::uint64_t calls, std::uint64_t offset,
+                         std::uint64_t length) {
+    machine_.note("killed during the next " + std::to_string(calls) + " calls");
+    InFlight in_flight;
+    if (what == During::open) vanish();
+    machine_.end_process_after(calls);
+    if (what == During::open) {
+        try {
+            disk_ = Disk::open(machine_.device(Side::main), machine_.device(Side::spare), {});
+        } catch (const Refusal&) {  // devices that answer nothing any more
+        }
+    } else if (what == During::close) {
+        disk_->close();
+    } else if (auto asked = ask(Op::write, offset, length)) {
+        wait(*asked);
+        in_flight.push_back(std::move(asked));
+    }
+    if (disk_)
+        vanish(in_flight);
+    else
+        machine_.end_process();
+}
+
 void User::wait(Asked& asked) {
     std::unique_lock lock(asked.mutex);
     asked.changed.wait(lock, [&] { return asked.finished; });
@@ -163,6 +186,7 @@ void User::judge(const Asked& asked) {
         explained = part_may_be_eio(request.offset, request.length) ||
                     (status.retired_pages != 0 && rest_may_be_eio(asked.first, asked.count));
     if (explained && asked.error == EIO) return;
+    if (request.op != Op::read && no_slot_in_reach(asked.error)) return;
     std::string text = range_text(request.op, request.offset, request.length) + " failed with " +
                        std::strerror(asked.error) + ", which nothing explains; state " +
                        state_name(status.state);
@@ -226,7 +250,8 @@ void User::remap(std::uint64_t sector, std::uint64_t count) {
     const std::string what =
         "remap of sectors " + std::to_string(sector) + "+" + std::to_string(count);
     machine_.note(what);
-    judge_by_hand(what, disk_->remap(sector, count), false);
+    const RangeResult result = disk_->remap(sector, count);
+    judge_by_hand(what, result, no_slot_in_reach(result.error));
     learn_homes();
 }
 
@@ -247,6 +272,11 @@ bool User::may_refuse_unmap(std::uint64_t sector, std::uint64_t count) const {
     for (std::uint64_t s = sector; s < sector + count; ++s)
         if (machine_.model().may_be_eio(s)) return true;
     return disk_->status().retired_pages != 0;
+}
+
+// The free slots may all be on the page that is out of reach.
+bool User::no_slot_in_reach(int error) const {
+    return error == ENOSPC && disk_->status().retired_pages != 0;
 }
 
 void User::judge_by_hand(const std::string& what, const RangeResult& result, bool may_refuse) {

@@ -47,6 +47,10 @@ public:
     void close();                                // in order
     using InFlight = std::vector<std::unique_ptr<Asked>>;
     void vanish(const InFlight& in_flight = {});  // the process is killed
+    // The process is killed after so many calls, while it opens, closes, or does a request.
+    enum class During : std::uint8_t { open, close, request };
+    void vanish_during(During what, std::uint64_t calls, std::uint64_t offset,
+                       std::uint64_t length);
     Disk& disk() { return *disk_; }
     bool is_open() const { return disk_ != nullptr; }
 
@@ -76,6 +80,7 @@ public:
 private:
     static void wait(Asked& asked);
     bool may_refuse_unmap(std::uint64_t sector, std::uint64_t count) const;
+    bool no_slot_in_reach(int error) const;
     void judge_by_hand(const std::string& what, const RangeResult& result, bool may_refuse);
     void judge(const Asked& asked);
     void judge_data(std::uint64_t first, std::uint64_t count, std::uint64_t offset,
