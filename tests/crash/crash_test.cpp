@@ -4,10 +4,10 @@
 
 #include <cstdlib>
 #include <iostream>
-#include <random>
 
 #include "tests/crash/format_proof.h"
 #include "tests/crash/proof.h"
+#include "tests/support/long_runs.h"
 
 namespace dmremap::test {
 
@@ -31,18 +31,12 @@ const Profile kProfiles[] = {
     {"four_regions", {.main_size = 4 * kMiB, .spare_physical = 4096}},
 };
 
-std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
-    const char* const text = std::getenv(name);
-    return text ? std::strtoull(text, nullptr, 0) : otherwise;
-}
-
 Goal goal_of_one() {
     Goal goal;
     const std::uint64_t states = from_environment("DMREMAP_STATES", 0);
     const std::uint64_t seconds = from_environment("DMREMAP_SECONDS", 0);
     const bool bounded = states == 0 && seconds == 0;
-    goal.first_seed =
-        from_environment("DMREMAP_SEED", bounded ? 1 : std::random_device{}() % 1'000'000);
+    goal.first_seed = first_seed();
     goal.states =
         bounded ? kStatesOfOne : (states + std::size(kProfiles) - 1) / std::size(kProfiles);
     goal.seconds = static_cast<double>(seconds) / static_cast<double>(std::size(kProfiles));

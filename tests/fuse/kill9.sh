@@ -18,7 +18,8 @@
 source "$(dirname "$0")/lib.sh"
 need fio
 
-seed=${DMREMAP_SEED:-$((SRANDOM % 1000000))}
+seed=${DMREMAP_SEED:-1}
+[ -n "${DMREMAP_SEED:-}" ] || [ -z "${DMREMAP_SECONDS:-}" ] || seed=$((SRANDOM % 1000000))
 cycles=${DMREMAP_CYCLES:-20}
 seconds=${DMREMAP_SECONDS:-0}
 RANDOM=$((seed % 32768))

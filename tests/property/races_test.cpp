@@ -15,8 +15,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <chrono>
-#include <cstdlib>
 #include <cstring>
 #include <iostream>
 #include <memory>
@@ -26,6 +24,7 @@
 #include <thread>
 
 #include "tests/property/register_history.h"
+#include "tests/support/long_runs.h"
 #include "tests/support/pool_device.h"
 #include "tests/support/test_pair.h"
 
@@ -276,11 +275,6 @@ private:
     DiskStatus status_;
 };
 
-std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
-    const char* const text = std::getenv(name);
-    return text != nullptr ? std::strtoull(text, nullptr, 0) : otherwise;
-}
-
 TEST(Races, EveryAnswerIsExplainedBySomeOrder) {
     const Shape shapes[] = {
         {.main_size = 2 << 20},
@@ -290,9 +284,8 @@ TEST(Races, EveryAnswerIsExplainedBySomeOrder) {
     const std::uint64_t per_round = 3000;
     const std::uint64_t rounds =
         std::max<std::uint64_t>(4, from_environment("DMREMAP_OPS", 300'000) / 3 / per_round);
-    const auto until = std::chrono::steady_clock::now() +
-                       std::chrono::seconds(from_environment("DMREMAP_SECONDS", 0));
-    std::uint64_t seed = from_environment("DMREMAP_SEED", std::random_device{}());
+    const auto until = end_of_time();
+    std::uint64_t seed = first_seed();
     std::cout << "races: seeds from " << seed << "\n";
     std::uint64_t done = 0, remaps = 0, moves = 0, unmaps = 0, salvaged = 0;
     for (std::uint64_t round = 0; round < rounds || std::chrono::steady_clock::now() < until;

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A million random operations, in runs on fresh pairs of several shapes, judged by the oracle.
 //
-// Seeds are printed. DMREMAP_SEED=N repeats the run with that seed alone, in the shape whose test
-// is selected, DMREMAP_OPS=N sets how many operations all runs have together, and DMREMAP_SECONDS=N
-// lets them go on for so long. A run does its
-// requests one after the other, so a seed repeats exactly as far as the disk itself does.
+// How many, and from which seed: tests/support/long_runs.h. A run does its requests one after the
+// other, so a seed repeats exactly as far as the disk itself does.
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <cstdlib>
 #include <iostream>
-#include <random>
 
 #include "tests/property/random_run.h"
+#include "tests/support/long_runs.h"
 
 namespace dmremap::test {
 
@@ -20,11 +17,6 @@ namespace dmremap::test {
 static void PrintTo(const Profile& profile, std::ostream* out) { *out << profile.name; }
 
 namespace {
-
-std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
-    const char* const text = std::getenv(name);
-    return text ? std::strtoull(text, nullptr, 0) : otherwise;
-}
 
 constexpr std::uint64_t kMiB = 1 << 20;
 constexpr std::uint64_t kOperationsOfAll = 1'050'000;
@@ -61,13 +53,10 @@ TEST_P(Random, Operations) {
     const Profile& profile = GetParam();
     const std::uint64_t all = from_environment("DMREMAP_OPS", kOperationsOfAll);
     const std::uint64_t share = (all + std::size(kProfiles) - 1) / std::size(kProfiles);
-    const bool replay = std::getenv("DMREMAP_SEED") != nullptr;
-    std::uint64_t seed = from_environment("DMREMAP_SEED", std::random_device{}());
+    std::uint64_t seed = first_seed();
     std::cout << profile.name << ": seeds from " << seed << "\n";
     RunResult sum;
-    const auto until =
-        std::chrono::steady_clock::now() +
-        std::chrono::seconds(from_environment("DMREMAP_SECONDS", 0)) / std::size(kProfiles);
+    const auto until = end_of_time(std::size(kProfiles));
     for (std::uint64_t done = 0; done < share || std::chrono::steady_clock::now() < until; ++seed) {
         const RunResult one = random_run(profile, seed, std::min(share, kOperationsOfRun));
         ASSERT_EQ(one.problem, "") << "DMREMAP_SEED=" << seed << " repeats it";
@@ -87,7 +76,7 @@ TEST_P(Random, Operations) {
         sum.seen.by_hand += one.seen.by_hand;
         sum.seen.unmapped += one.seen.unmapped;
         sum.seen.refused += one.seen.refused;
-        if (replay) break;
+        if (is_replay()) break;
     }
     std::cout << profile.name << ": " << sum.operations << " operations, " << sum.remaps
               << " remaps, " << sum.moves << " moves, " << sum.seen.read_errors << " failed reads, "
@@ -98,7 +87,7 @@ TEST_P(Random, Operations) {
               << " unmapped by hand (" << sum.seen.refused << " refused), opened again "
               << sum.opened << " times" << (sum.filled ? ", spare filled" : "")
               << (sum.breaker ? ", breaker tripped" : "") << "\n";
-    if (replay || share < 10 * kOperationsOfRun) return;
+    if (is_replay() || share < 10 * kOperationsOfRun) return;
     // A run in which nothing happens proves nothing.
     EXPECT_GT(sum.remaps, 20u);
     EXPECT_GT(sum.seen.read_errors, 0u);

@@ -7,7 +7,6 @@
 
 #include <atomic>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <iostream>
 #include <mutex>
@@ -15,6 +14,7 @@
 #include <thread>
 
 #include "core/meta/format_spare.h"
+#include "tests/support/long_runs.h"
 #include "tests/support/pool_device.h"
 #include "tests/support/test_pair.h"
 
@@ -98,12 +98,9 @@ void work(Shared& shared, unsigned self, std::uint64_t seed, std::uint64_t opera
 }
 
 TEST(Threads, SectorsOfTheSameBlocks) {
-    const char* const given = std::getenv("DMREMAP_SEED");
-    const std::uint64_t seed = given ? std::strtoull(given, nullptr, 0) : std::random_device{}();
+    const std::uint64_t seed = first_seed();
     std::cout << "threads: seed " << seed << "\n";
-    const char* const count = std::getenv("DMREMAP_OPS");
-    const std::uint64_t operations =
-        (count ? std::strtoull(count, nullptr, 0) : 60'000) / 3 / kThreads;
+    const std::uint64_t operations = from_environment("DMREMAP_OPS", 60'000) / 3 / kThreads;
 
     TestPair pair({.main_size = kSectors * kSector});
     pair.fill_main(0);

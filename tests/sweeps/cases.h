@@ -7,17 +7,13 @@
 // Without any of them a sweep takes as many as it says itself.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
 
-namespace dmremap::test {
+#include "tests/support/long_runs.h"
 
-inline std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
-    const char* const text = std::getenv(name);
-    return text != nullptr ? std::strtoull(text, nullptr, 0) : otherwise;
-}
+namespace dmremap::test {
 
 class Cases {
 public:

@@ -41,12 +41,11 @@ protected:
     // Calls one(seed) for as many seeds as are wanted.
     template <typename One>
     void for_seeds(One one) {
-        const bool replay = std::getenv("DMREMAP_SEED") != nullptr;
-        const auto end = std::chrono::steady_clock::now() +
-                         std::chrono::seconds(from_environment("DMREMAP_SECONDS", 0));
+        const bool replay = is_replay();
+        const auto end = end_of_time();
         const std::uint64_t cases =
             std::max<std::uint64_t>(1, kUsualCases / from_environment("DMREMAP_EVERY", 1));
-        std::uint64_t seed = from_environment("DMREMAP_SEED", std::random_device{}());
+        std::uint64_t seed = first_seed();
         for (std::uint64_t n = 0; n < cases || (!replay && std::chrono::steady_clock::now() < end);
              ++n, ++seed) {
             random_.seed(seed);
