@@ -284,6 +284,24 @@ TEST(Promises, P6_ASpareThatIsGoneOrHasNoRoomUnderItSaysSo) {
     }
 }
 
+// The slot refuses the data of a relocation, so no entry ever named it.
+TEST(Promises, ASlotThatRefusesItsFirstWriteIsMarkedBad) {
+    TestPair pair;
+    pair.format();
+    const dmr_superblock sb = pair.superblock();
+    pair.spare->set_fault(dmr_slot_offset(&sb, 0) / kSector, 8, Fault{.write = true});
+    pair.open();
+    remap_by_write(pair, 10);
+    EXPECT_NE(pair.remap_of(10)->slot, 0u);
+    EXPECT_TRUE(pair.saw(EventKind::bad_slot));
+    EXPECT_EQ(pair.disk->status().slots_bad, 1u);
+    pair.spare->heal_all();
+    pair.reopen();
+    EXPECT_EQ(pair.disk->status().slots_bad, 1u);
+    remap_by_write(pair, 20);
+    EXPECT_NE(pair.remap_of(20)->slot, 0u);
+}
+
 // Zeroing has no data; what a caller left in the request's pointer is not it.
 TEST(Promises, P1_AZeroIsZerosWhateverThePointerSays) {
     TestPair pair;

@@ -138,6 +138,46 @@ TEST(Promises, P2_ARelocationIsDurableWhenAcknowledged) {
     EXPECT_TRUE(pair.remap_of(10).has_value());
 }
 
+// A block moves to another slot, and the power goes off at each call in turn. Its old and its new
+// entry lie in one page, but in different sectors of it, so that a cut may keep either alone.
+TEST(Promises, P2_AMoveSurvivesATornPage) {
+    constexpr std::uint64_t kFill = kSector / DMR_ENTRY_SIZE;
+    bool moved = false, kept = false;
+    for (std::uint64_t cut = 1;; ++cut) {
+        for (std::uint64_t seed = 0; seed < 8; ++seed) {
+            SCOPED_TRACE("power off at call " + std::to_string(cut) + ", seed " +
+                         std::to_string(seed));
+            TestPair pair;
+            pair.fill_main(1);
+            pair.format();
+            pair.set_cache(true);
+            pair.open();
+            pair.main->set_fault(80, 8 * kFill, Fault{.write = true});
+            ASSERT_EQ(write_sectors(*pair.disk, 80, 8 * kFill, 2), 0);
+            ASSERT_EQ(pair.disk->flush(), 0);
+            const std::uint64_t slot = pair.remap_of(10)->slot;
+            pair.spare->set_fault(pair.remap_of(10)->spare_sector, 8, Fault{.write = true});
+            pair.power->cut_at(cut);
+            const bool written = write_sectors(*pair.disk, 80, 8, 3) == 0;
+            if (!pair.power->off()) {
+                EXPECT_TRUE(moved);
+                EXPECT_TRUE(kept);
+                return;
+            }
+            std::mt19937_64 chance(seed);
+            pair.crash(&chance);
+            ASSERT_NO_THROW(pair.open());
+            const auto remap = pair.remap_of(10);
+            ASSERT_TRUE(remap);
+            (remap->slot == slot ? kept : moved) = true;
+            const auto got = read_sectors(*pair.disk, 80, 8);
+            EXPECT_TRUE(got == pattern(80, 8, 3) || (!written && got == pattern(80, 8, 2)));
+            EXPECT_EQ(pair.remaps().size(), kFill);
+            if (testing::Test::HasFailure()) return;
+        }
+    }
+}
+
 TEST(Promises, P3_ACrashDuringRecoveryIsJustAnotherCrash) {
     const std::uint64_t calls = calls_of_history();
     for (std::uint64_t cut = 3; cut <= calls; cut += 5) {

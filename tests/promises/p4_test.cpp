@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "core/meta/examine.h"
 #include "core/refusal.h"
@@ -137,6 +138,34 @@ TEST(Promises, P4_EntriesOfOnePageBadInDifferentCopies) {
         EXPECT_EQ(report.table.remapped, kRemaps);
         EXPECT_EQ(report.table.no_copy, 0u);
     }
+}
+
+// A relocation reaches the first copy of its page, which cannot be read at the next opening: nobody
+// knows its number. The number must not be used for another claim, or both say the same one day.
+TEST(Promises, P4_ANumberOnACopyThatNobodyCouldReadIsNotUsedAgain) {
+    TestPair pair;
+    pair.fill_main(1);
+    pair.format();
+    pair.open();
+    pair.main->set_fault(80, 8, Fault{.write = true});
+    pair.spare->set_hook([&pair](const Call& call) {
+        if (call.op != Op::write || pair.table_copy(call.offset) != 1) return Medium::kPass;
+        pair.power->cut_now();
+        return ENODEV;
+    });
+    write_sectors(*pair.disk, 80, 8, 2);
+    pair.spare->set_hook(nullptr);
+    pair.crash();
+    const dmr_superblock sb = pair.superblock();
+    pair.spare->set_fault(dmr_page_offset(&sb, 0, 0) / kSector, dmr_le32(sb.page_size) / kSector,
+                          Fault{.read = true, .write = true});
+    pair.open();
+    EXPECT_TRUE(pair.remaps().empty());
+    EXPECT_EQ(write_sectors(*pair.disk, 80, 8, 3), 0);
+    pair.close();
+    pair.spare->heal_all();
+    ASSERT_NO_THROW(pair.open());
+    EXPECT_EQ(read_sectors(*pair.disk, 80, 8), pattern(80, 8, 3));
 }
 
 TEST(Promises, P4_WithoutAGoodCopyItDoesNotOpen) {

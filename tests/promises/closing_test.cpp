@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What closing promises: the clean mark is the last that is written, when all else is durable, and
+// only when nothing failed. The next opener believes it: main is as the witness says, the table is
+// the mapping.
+#include <gtest/gtest.h>
+
+#include <cerrno>
+
+#include "tests/support/test_pair.h"
+
+namespace dmremap::test {
+
+namespace {
+
+bool marked_clean(const TestPair& pair) {
+    return (dmr_le32(pair.superblock().flags) & DMR_CLEAN) != 0;
+}
+
+// Nobody asked for a flush. The power goes off as soon as it is closed.
+TEST(Promises, P2_WhatWasWrittenIsDurableBeforeTheCleanMark) {
+    TestPair pair;
+    pair.fill_main(1);
+    pair.format();
+    pair.set_cache(true);
+    pair.open();
+    pair.main->set_fault(80, 8, Fault{.write = true});
+    ASSERT_EQ(write_sectors(*pair.disk, 0, 16, 2), 0);  // where the witness looks, too
+    ASSERT_EQ(write_sectors(*pair.disk, 80, 8, 2), 0);
+    ASSERT_EQ(write_sectors(*pair.disk, 80, 8, 3), 0);  // in its slot, which no commit flushes
+    pair.close();
+    pair.crash();
+    ASSERT_TRUE(marked_clean(pair));
+    pair.open();
+    EXPECT_EQ(read_sectors(*pair.disk, 0, 16), pattern(0, 16, 2));
+    EXPECT_EQ(read_sectors(*pair.disk, 80, 8), pattern(80, 8, 3));
+}
+
+// What is on the table is not what the mapping in memory says: its count of remaps may be wrong.
+TEST(Promises, P2_AFencedBlockKeepsTheSpareFromBeingMarkedClean) {
+    TestPair pair;
+    pair.fill_main(1);
+    pair.format();
+    pair.open();
+    pair.main->set_fault(80, 8, Fault{.write = true});
+    pair.spare->set_hook([&pair](const Call& call) {
+        return call.op == Op::write && pair.table_copy(call.offset) == 0 ? EIO : Medium::kPass;
+    });
+    EXPECT_EQ(write_sectors(*pair.disk, 80, 8, 2), EIO);
+    EXPECT_TRUE(pair.has_cause("commit_failed"));
+    pair.spare->set_hook(nullptr);
+    EXPECT_NE(pair.disk->close(), 0);
+    pair.disk.reset();
+    EXPECT_FALSE(marked_clean(pair));
+    pair.open();
+    EXPECT_EQ(pair.disk->status().state, State::healthy);
+}
+
+TEST(Promises, P2_AFlushThatFailsAtTheEndKeepsTheSpareFromBeingMarkedClean) {
+    for (const bool of_main : {true, false}) {
+        TestPair pair;
+        pair.fill_main(1);
+        pair.format();
+        pair.open();
+        ASSERT_EQ(write_sectors(*pair.disk, 0, 16, 2), 0);
+        (of_main ? pair.main : pair.spare)->set_hook([](const Call& call) {
+            return call.op == Op::flush ? EIO : Medium::kPass;
+        });
+        EXPECT_NE(pair.disk->close(), 0);
+        EXPECT_NE(pair.disk->close(), 0) << "the second answer is the first";
+        pair.disk.reset();
+        (of_main ? pair.main : pair.spare)->set_hook(nullptr);
+        EXPECT_FALSE(marked_clean(pair));
+        pair.open();
+        EXPECT_EQ(read_sectors(*pair.disk, 0, 16), pattern(0, 16, 2));
+    }
+}
+
+}  // namespace
+
+}  // namespace dmremap::test
