@@ -15,7 +15,7 @@ CONFIGURE = cmake -G Ninja -S . -DCMAKE_BUILD_TYPE=$(BUILD_TYPE) $(CCACHE)
 CTEST = ctest --output-on-failure -j $(JOBS)
 
 # Configured once; CMake itself notices later changes of its files.
-.PHONY: all deps demo test asan tsan fuzz torture lint format install clean help
+.PHONY: all deps demo test asan tsan fuzz torture mutants coverage lint format install clean help
 
 all: build/build.ninja
 	cmake --build build -j $(JOBS)
@@ -85,6 +85,25 @@ torture:
 	@$(MAKE) --no-print-directory all
 	scripts/torture build $(MINUTES)
 
+# Bugs planted in a copy of the tree, one at a time; MUTANTS='zero-as-discard unmap-*' for some.
+mutants:
+	@scripts/deps build mutants
+	@JOBS=$(JOBS) tests/mutants/run $(MUTANTS:%='%')
+
+build-coverage/build.ninja:
+	$(CONFIGURE) -B build-coverage -DDMREMAP_COVERAGE=ON
+
+# What the tests without a mount run of core/. Counts of an earlier run would add up.
+COVERING_TESTS = unit_tests promise_tests sweep_tests crash_tests property_tests fuzz_targets
+
+coverage:
+	@scripts/deps build coverage
+	@$(MAKE) --no-print-directory build-coverage/build.ninja
+	cmake --build build-coverage -j $(JOBS) --target $(COVERING_TESTS)
+	find build-coverage -name '*.gcda' -delete
+	$(SANITIZED) $(CTEST) --test-dir build-coverage -L '^(unit|property|crash)$$' -E NOT_BUILT
+	@scripts/coverage build-coverage
+
 lint: build/build.ninja
 	@scripts/deps build lint
 	@JOBS=$(JOBS) scripts/lint build
@@ -96,7 +115,7 @@ install: all
 	DESTDIR="$(DESTDIR)" cmake --install build --prefix "$(PREFIX)"
 
 clean:
-	rm -rf build build-asan build-tsan build-fuzz
+	rm -rf build build-asan build-tsan build-fuzz build-coverage build-mutants
 
 help:
 	@echo 'make           build; the programs are in build/bin/'
@@ -106,6 +125,8 @@ help:
 	@echo 'make tsan      unit and property tests under ThreadSanitizer'
 	@echo 'make fuzz      fuzz every parser and opener, SECONDS=60 each (clang; TARGETS=...)'
 	@echo 'make torture   power cuts, kill -9, random operations, races: fresh seeds for MINUTES=60'
+	@echo 'make mutants   plant bugs in a copy of the tree; which test catches each? (MUTANTS=...)'
+	@echo 'make coverage  which lines of core/ the tests run'
 	@echo 'make lint      formatting, clang-tidy, shellcheck, licence lines'
 	@echo 'make format    let clang-format rewrite the sources'
 	@echo 'make install   honours DESTDIR and PREFIX ($(PREFIX))'
