@@ -154,7 +154,7 @@ std::optional<std::uint64_t> EntryTable::allocate() {
             return slot;
         }
     }
-    return std::nullopt;
+    return std::nullopt;  // GCOVR_EXCL_LINE: free_ counts the usable ones
 }
 
 void EntryTable::give_back(std::uint64_t slot) {

@@ -191,6 +191,28 @@ TEST(Mistakes, M17_AnUnmapThatCannotBeCommittedAnywhereIsFenced) {
     expect_version(pair, 2);
 }
 
+// The commit before it, of what another block's move left behind, loses its flush: nothing of the
+// spare is known any more, and the block keeps its slot.
+TEST(Promises, P2_NothingIsUnmappedAfterAFlushThatFailed) {
+    TestPair pair;
+    remapped_block(pair);
+    pair.main->set_fault(800, 8, Fault{.write = true});
+    ASSERT_EQ(write_sectors(*pair.disk, 800, 8, 7), 0);
+    pair.spare->set_fault(pair.remap_of(100)->spare_sector, 8, Fault{.write = true});
+    ASSERT_EQ(write_sectors(*pair.disk, 800, 8, 8), 0);  // moves; its old slot is to be erased
+    pair.spare->set_hook(
+        [](const Call& call) { return call.op == Op::flush ? EIO : Medium::kPass; });
+    EXPECT_EQ(pair.disk->unmap(kSectorNo, 8).error, EROFS);
+    EXPECT_TRUE(pair.remap_of(kBlockNo));
+    expect_version(pair, 2);
+    pair.spare->set_hook(nullptr);
+    EXPECT_NE(pair.disk->close(), 0);
+    pair.disk.reset();
+    pair.open();
+    EXPECT_TRUE(pair.remap_of(kBlockNo));
+    expect_version(pair, 2);
+}
+
 TEST(Promises, P4_NothingIsUnmappedWhileAPageIsRetired) {
     TestPair pair;
     remapped_block(pair);

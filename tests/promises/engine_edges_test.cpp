@@ -54,6 +54,22 @@ TEST(Promises, P1_AStretchOfBadTablePagesCostsNoBlock) {
     }
 }
 
+// So many pages take no write that it is the spare that fails, though some of them may be good.
+TEST(Mistakes, M17_AChangeThatNoPageTakesIsFenced) {
+    TestPair pair({.main_size = 32 << 20, .spare_size = 64 << 20});
+    pair.format();
+    pair.open();
+    ASSERT_EQ(pair.disk->remap(0, 4100 * 8).changed, 4100u);
+    pair.spare->set_hook([&pair](const Call& call) {
+        return call.op == Op::write && pair.table_copy(call.offset) == 0 ? EIO : Medium::kPass;
+    });
+    pair.main->set_fault(5000 * 8, 8, Fault{.write = true});
+    EXPECT_EQ(write_sectors(*pair.disk, 5000 * 8, 8, 1), EIO);
+    read_sectors(*pair.disk, 5000 * 8, 8, EIO);
+    EXPECT_EQ(pair.disk->status().state, State::read_only);
+    EXPECT_EQ(pair.disk->status().retired_pages, 24u);
+}
+
 // A page is retired and its blocks have nowhere to go: they stay readable where they are, nothing
 // is written any more, and the next opener has all of it.
 TEST(Promises, P1_ABlockThatCannotBeMovedAwayStaysReadable) {

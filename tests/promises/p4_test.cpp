@@ -168,6 +168,20 @@ TEST(Promises, P4_ANumberOnACopyThatNobodyCouldReadIsNotUsedAgain) {
     EXPECT_EQ(read_sectors(*pair.disk, 80, 8), pattern(80, 8, 3));
 }
 
+TEST(Promises, P4_RescueIsForReadingOnly) {
+    TestPair pair;
+    pair.format();
+    OpenOptions options;
+    options.rescue = true;
+    try {
+        pair.open(options);
+        FAIL() << "opened";
+    } catch (const Refusal& refusal) {
+        EXPECT_EQ(refusal.kind(), RefusalKind::usage);
+        EXPECT_EQ(std::string(refusal.what()), "rescue needs ro: -o ro,rescue");
+    }
+}
+
 TEST(Promises, P4_WithoutAGoodCopyItDoesNotOpen) {
     for (const char* how : {"unreadable", "zeroed", "garbled"}) {
         SCOPED_TRACE(how);

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "core/meta/page_io.h"
+#include "core/meta/table_step.h"
 #include "tests/unit/open_spare.h"
 
 namespace dmremap::test {
@@ -375,6 +376,36 @@ TEST(EntryTable, UnreadableSectorsCostOnlyTheirEntries) {
     expect_sound(loaded.report);
     EXPECT_EQ(loaded.report.one_copy, 2u * 512 / DMR_ENTRY_SIZE);
     EXPECT_EQ(loaded.pages[0], PageHealth::mixed);
+}
+
+// So large that several threads judge it; a thread that took a page too many or too few would show
+// at the ends of its share.
+TEST(EntryTable, ALargeTableIsLoadedWhole) {
+    constexpr std::uint64_t kPages = 300, kStep = 7;
+    FormattedSpare spare({.spare_size = 160ull << 20});
+    dmr_superblock sb = spare.geometry;
+    const std::uint64_t per_page = dmr_entries_per_page(&sb);
+    ASSERT_GE(dmr_le64(sb.slots), kPages * per_page);
+    std::vector<std::uint8_t> bad;
+    ASSERT_EQ(initialise_pages(*spare.spare->device(), sb, 0, kPages, bad), 0);
+    spare.edit_superblocks(
+        [&](dmr_superblock& all) { all.table_ready = dmr_to_le64(kPages * per_page); });
+    {
+        OpenSpare open(spare);
+        for (std::uint64_t page = 0; page < kPages; page += kStep)
+            ASSERT_EQ(open.claim(page * per_page, page), CommitOutcome::durable);
+    }
+    spare.wipe_entry(0, kPages * per_page - 1);
+    const LoadedTable loaded = reload(spare);
+    EXPECT_EQ(loaded.report.entries, kPages * per_page);
+    EXPECT_EQ(loaded.report.remapped, (kPages + kStep - 1) / kStep);
+    EXPECT_EQ(loaded.report.one_copy, 1u);
+    for (std::uint64_t page = 0; page < kPages; page++) {
+        EXPECT_EQ(loaded.pages[page],
+                  page == kPages - 1 ? PageHealth::second_is_good : PageHealth::good);
+        const dmr_entry& entry = loaded.entries[page * per_page];
+        EXPECT_EQ(entry.state, page % kStep == 0 ? DMR_REMAPPED : DMR_FREE);
+    }
 }
 
 // Sequences of a session are above all that any earlier one can have used, seen or not.

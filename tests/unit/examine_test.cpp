@@ -260,6 +260,15 @@ TEST(Rebind, ACopiedSpareIsAcceptedTheSameWay) {
     EXPECT_TRUE(spare.opens());
 }
 
+TEST(Rebind, ASpareThatTakesNoWritesIsSaid) {
+    Closed spare;
+    spare.main->set_identity(identity("BRIDGE-7", *spare.main));
+    spare.fail(Op::write, {"copy 0", "copy 1", "copy 2"});
+    expect_words(spare.rebind(), {"refused: SPARE-1", "cannot be written", "Input/output error"});
+    spare.fail_nothing();
+    EXPECT_EQ(spare.rebind(), "serial was MAIN-1, is BRIDGE-7");
+}
+
 TEST(Rebind, P7_AWrongWitnessIsRefused) {
     Closed spare;
     spare.main->set_identity(identity("BRIDGE-7", *spare.main));

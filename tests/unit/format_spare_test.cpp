@@ -220,6 +220,19 @@ TEST(FormatSpare, P7_ALiveSpareIsDestroyedOnlyByItsName) {
     EXPECT_EQ(table.report.remapped, 0u);
 }
 
+// Which of the two contents counts nobody knows, so neither what would be destroyed.
+TEST(FormatSpare, P7_ASpareThatContradictsItselfWantsItsNameAndForce) {
+    Live spare;
+    dmr_superblock other = spare.copy(2);
+    other.label[0] = 'z';
+    spare.put_copy(2, other);
+    FormatOptions options;
+    options.destroy_uuid = spare.uuid();
+    expect_words(formatting(spare, options), {"one sequence differ", "--force as well"});
+    options.force = true;
+    EXPECT_EQ(formatting(spare, options), "");
+}
+
 TEST(FormatSpare, P7_ASpareInUseIsNotDestroyed) {
     Live spare;
     FormatOptions options;

@@ -101,6 +101,15 @@ TEST_F(OpeningChecks, GeometryOfTheDevicesAsTheyAre) {
     expect_words(geometry(), {"SPARE-1 has logical blocks of 512"});
 }
 
+TEST_F(OpeningChecks, MainsLogicalBlocksMustHoldWholeOnesOfTheSpare) {
+    const FormattedSpare of_4k(
+        {.main_logical = 4096, .spare_logical = 4096, .spare_physical = 4096});
+    const auto device = of_4k.spare->device();
+    expect_words(
+        refusal([&] { require_geometry(of_4k.superblock(), *main_, *device, true); }),
+        {"MAIN-1 has logical blocks of 512 bytes", "SPARE-1 of 4096", "not below the spare's"});
+}
+
 TEST_F(OpeningChecks, WhatMattersOnlyForWritingIsRefusedOnlyThen) {
     sb_.ro_compat = dmr_to_le32(1u);
     expect_words(geometry(true), {"can only read", "-o ro"});
