@@ -266,6 +266,10 @@ TEST(Mistakes, M18_AReplyIsWholeOrAnError) {
         read_sectors(*pair.disk, 900, 300, EIO);
         EXPECT_EQ(read_sectors(*pair.disk, 900, 103), pattern(900, 103, 1));
     }
+    // A request over two regions, of which the second one fails: first in the device, then by what
+    // is known.
+    pair.plan->apply("main bad read 2051\n");
+    for (int round = 0; round < 2; ++round) read_sectors(*pair.disk, 2040, 20, EIO);
     // To the last byte of a disk whose last block is short.
     const std::uint64_t end = pair.sectors();
     EXPECT_EQ(read_sectors(*pair.disk, end - 11, 11), pattern(end - 11, 11, 1));
