@@ -75,6 +75,25 @@ TEST(Promises, P2_AFlushThatFailsAtTheEndKeepsTheSpareFromBeingMarkedClean) {
     }
 }
 
+// Flushes succeed again afterwards, which says nothing of what the failed one was to make durable.
+TEST(Promises, P2_AFlushThatFailedOnceKeepsTheSpareFromBeingMarkedClean) {
+    for (const bool of_main : {true, false}) {
+        TestPair pair;
+        pair.fill_main(1);
+        pair.format();
+        pair.open();
+        ASSERT_EQ(write_sectors(*pair.disk, 0, 16, 2), 0);
+        Medium& medium = of_main ? *pair.main : *pair.spare;
+        medium.set_hook(
+            [](const Call& call) { return call.op == Op::flush ? EIO : Medium::kPass; });
+        EXPECT_EQ(pair.disk->flush(), EIO);
+        medium.set_hook(nullptr);
+        EXPECT_NE(pair.disk->close(), 0);
+        pair.disk.reset();
+        EXPECT_FALSE(marked_clean(pair));
+    }
+}
+
 }  // namespace
 
 }  // namespace dmremap::test
