@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace dmremap {
 
@@ -11,11 +12,12 @@ enum class State : std::uint8_t { healthy, degraded, read_only, failed };
 
 const char* state_name(State state);
 
-// Why a disk is not healthy. The name is a stable word; the text says it to people.
+// Why a disk is not healthy. The name is a stable word, a literal; the text says it to people, and
+// is empty where there was no memory for it.
 struct Cause {
     State state;
-    std::string name;  // lost_sectors spare_low spare_full spare_fs_full retired_pages breaker
-                       // flush_failed commit_failed device_gone opened_read_only rescue ...
+    std::string_view name;  // lost_sectors spare_low spare_full spare_fs_full retired_pages breaker
+                            // flush_failed commit_failed device_gone opened_read_only rescue ...
     std::string text;
 };
 

@@ -49,7 +49,8 @@ std::string mask(std::uint8_t bits) {
 
 std::string reasons_text(const DiskStatus& status) {
     std::string text;
-    for (const Cause& cause : status.causes) text += cause.name + ": " + cause.text + "\n";
+    for (const Cause& cause : status.causes)
+        text += std::string(cause.name) + ": " + cause.text + "\n";
     return text;
 }
 

@@ -53,9 +53,9 @@ void BlockIo::judge_spare(Op op, int error) {
     const std::string& name = disk_.spare->info().name;
     if (classify(error) == ErrorClass::gone && !spare_gone_) {
         spare_gone_ = true;
-        disk_.board->report(EventKind::device_gone, 0, 0, name + ": " + std::strerror(error));
-        disk_.board->raise(State::failed, "spare_gone",
-                           name + " does not answer: " + std::strerror(error));
+        disk_.board->report(EventKind::device_gone, 0, 0, name, ": ", std::strerror(error));
+        disk_.board->raise(State::failed, "spare_gone", name,
+                           " does not answer: ", std::strerror(error));
     } else if (error == 0 && spare_gone_) {
         spare_gone_ = false;
         disk_.board->clear("spare_gone");
@@ -63,8 +63,8 @@ void BlockIo::judge_spare(Op op, int error) {
     if (classify(error) == ErrorClass::no_space && !spare_fs_full_) {
         spare_fs_full_ = true;
         disk_.board->report(EventKind::spare_fs_full);
-        disk_.board->raise(State::degraded, "spare_fs_full",
-                           "the file system under spare " + name + " is full; make room there");
+        disk_.board->raise(State::degraded, "spare_fs_full", "the file system under spare ", name,
+                           " is full; make room there");
     } else if (error == 0 && op == Op::write && spare_fs_full_) {
         spare_fs_full_ = false;
         disk_.board->clear("spare_fs_full");

@@ -10,12 +10,17 @@ namespace dmremap {
 
 namespace {
 
-constexpr std::size_t kKnownGood = 4;
 constexpr std::uint64_t kPlacesToTry = 16;
 
 Op direction_op(unsigned direction) { return direction == 0 ? Op::read : Op::write; }
 
 }  // namespace
+
+Breaker::Breaker(Device& main, const RemapMap& map, Counters& counters, StateBoard& board,
+                 std::uint32_t regions)
+    : main_(main), map_(map), counters_(counters), board_(board), regions_(regions) {
+    known_good_.reserve(kKnownGood);
+}
 
 void Breaker::learn() {
     const std::uint64_t blocks = main_.info().size / DMR_BLOCK_SIZE;
@@ -51,13 +56,14 @@ bool Breaker::probe() {
     return !known_good_.empty() || !knew_some;
 }
 
-void Breaker::trip(const std::string& why) {
+template <typename... Why>
+void Breaker::trip(const Why&... why) {
     if (!tripped_) {
         tripped_ = true;
         successes_ = successes();
-        board_.report(EventKind::breaker_tripped, 0, 0, why);
+        board_.report(EventKind::breaker_tripped, 0, 0, why...);
     }
-    board_.raise(State::failed, "breaker", why + "; nothing is moved until main answers again");
+    board_.raise(State::failed, "breaker", why..., "; nothing is moved until main answers again");
 }
 
 std::uint64_t Breaker::successes() const {
@@ -76,23 +82,22 @@ bool Breaker::allows(Op op, std::uint64_t offset) {
     d.failed_regions.insert(offset >> kRegionShift);
     if (!tripped_ && regions_ != 0 && d.failed_regions.size() >= regions_) {
         d.tripped = true;
-        trip(main_.info().name + ": " + op_name(direction_op(direction)) + " failed in " +
-             std::to_string(d.failed_regions.size()) + " regions and nowhere succeeded");
+        trip(main_.info().name, ": ", op_name(direction_op(direction)), " failed in ",
+             d.failed_regions.size(), " regions and nowhere succeeded");
     }
     if (!tripped_ && !probe()) {
-        trip(main_.info().name + ": blocks known to be good cannot be read");
+        trip(main_.info().name, ": blocks known to be good cannot be read");
     }
     return !tripped_;
 }
 
 void Breaker::device_gone(int error) {
     if (!board_.active("device_gone")) {
-        board_.report(EventKind::device_gone, 0, 0,
-                      main_.info().name + ": " + std::strerror(error));
+        board_.report(EventKind::device_gone, 0, 0, main_.info().name, ": ", std::strerror(error));
     }
-    board_.raise(State::failed, "device_gone",
-                 main_.info().name + " does not answer: " + std::strerror(error));
-    trip(main_.info().name + " is gone");
+    board_.raise(State::failed, "device_gone", main_.info().name,
+                 " does not answer: ", std::strerror(error));
+    trip(main_.info().name, " is gone");
 }
 
 void Breaker::try_reset() {

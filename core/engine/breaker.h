@@ -30,13 +30,13 @@ namespace dmremap {
 class Breaker {
 public:
     Breaker(Device& main, const RemapMap& map, Counters& counters, StateBoard& board,
-            std::uint32_t regions)
-        : main_(main), map_(map), counters_(counters), board_(board), regions_(regions) {}
+            std::uint32_t regions);
 
     // Reads some blocks that no remap covers until a few good ones are known; before I/O begins.
     void learn();
 
     // A block at `offset` failed with a medium error under the healer's eyes. May it be relocated?
+    // Throws bad_alloc, and then nothing has changed. Nothing else here throws.
     bool allows(Op op, std::uint64_t offset);
 
     void device_gone(int error);
@@ -47,6 +47,8 @@ public:
     bool tripped() const { return tripped_; }
 
 private:
+    static constexpr std::size_t kKnownGood = 4;
+
     struct Direction {
         std::set<std::uint64_t> failed_regions;
         std::uint64_t successes = 0;  // main's, when the set was begun
@@ -55,7 +57,8 @@ private:
 
     std::uint64_t successes() const;
     bool probe();
-    void trip(const std::string& why);
+    template <typename... Why>
+    void trip(const Why&... why);
 
     Device& main_;
     const RemapMap& map_;

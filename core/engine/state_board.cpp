@@ -2,8 +2,15 @@
 #include "core/engine/state_board.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace dmremap {
+
+namespace {
+
+constexpr std::size_t kCauses = 16;  // more than there are names
+
+}  // namespace
 
 const char* state_name(State state) {
     switch (state) {
@@ -19,34 +26,42 @@ const char* state_name(State state) {
     return "?";  // GCOVR_EXCL_LINE: the states are those above
 }
 
-void StateBoard::report(EventKind kind, std::uint64_t sector, std::uint64_t count,
-                        const std::string& text) const {
-    if (on_event_) {
-        on_event_(Event{kind, sector, count, text});
+StateBoard::StateBoard(std::function<void(const Event&)> on_event)
+    : on_event_(std::move(on_event)) {
+    causes_.reserve(kCauses);
+}
+
+void StateBoard::tell(const Event& event) const noexcept {
+    try {
+        if (on_event_) {
+            on_event_(event);
+        }
+    } catch (const std::bad_alloc&) {  // whoever listens has no memory for it
     }
 }
 
-void StateBoard::raise(State state, const std::string& name, const std::string& text) {
+void StateBoard::put(State state, const char* name, std::string text) noexcept {
     const std::lock_guard lock(mutex_);
     const State before = this->state();
     const auto at = std::find_if(causes_.begin(), causes_.end(),
                                  [&](const Cause& cause) { return cause.name == name; });
     if (at != causes_.end()) {
-        *at = Cause{state, name, text};
+        at->state = state;
+        at->text = std::move(text);
     } else {
-        causes_.push_back(Cause{state, name, text});
+        causes_.push_back(Cause{state, name, std::move(text)});
     }
     settle(before);
 }
 
-void StateBoard::clear(const std::string& name) {
+void StateBoard::clear(std::string_view name) noexcept {
     const std::lock_guard lock(mutex_);
     const State before = state();
     std::erase_if(causes_, [&](const Cause& cause) { return cause.name == name; });
     settle(before);
 }
 
-bool StateBoard::active(const std::string& name) const {
+bool StateBoard::active(std::string_view name) const noexcept {
     const std::lock_guard lock(mutex_);
     return std::any_of(causes_.begin(), causes_.end(),
                        [&](const Cause& cause) { return cause.name == name; });
@@ -57,21 +72,23 @@ std::vector<Cause> StateBoard::causes() const {
     return causes_;
 }
 
-void StateBoard::settle(State before) {
+void StateBoard::settle(State before) noexcept {
     State worst = State::healthy;
     bool writable = true;
-    std::string names;
     for (const Cause& cause : causes_) {
         writable = writable && cause.state != State::read_only;
         worst = std::max(worst, cause.state);
-        names += (names.empty() ? "" : " ") + cause.name;
     }
     writable_.store(writable, std::memory_order_release);
     state_.store(worst, std::memory_order_release);
-    if (worst != before) {
-        report(EventKind::state_changed, 0, 0,
-               std::string(state_name(before)) + " -> " + state_name(worst) + ": " +
-                   (names.empty() ? "no cause left" : names));
+    if (worst == before) {
+        return;
+    }
+    if (causes_.empty()) {
+        report(EventKind::state_changed, 0, 0, state_name(before), " -> healthy: no cause left");
+    } else {
+        report(EventKind::state_changed, 0, 0, state_name(before), " -> ", state_name(worst), ": ",
+               causes_);
     }
 }
 

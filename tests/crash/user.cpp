@@ -190,7 +190,8 @@ void User::judge(const Asked& asked) {
     std::string text = range_text(request.op, request.offset, request.length) + " failed with " +
                        std::strerror(asked.error) + ", which nothing explains; state " +
                        state_name(status.state);
-    for (const Cause& cause : status.causes) text += ", " + cause.name + " (" + cause.text + ")";
+    for (const Cause& cause : status.causes)
+        text += ", " + std::string(cause.name) + " (" + cause.text + ")";
     fail(text);
 }
 

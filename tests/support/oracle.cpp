@@ -105,7 +105,7 @@ void Oracle::fail(const std::string& what) {
     if (!problem_.empty()) return;
     problem_ = what + "\n  state " + state_name(pair_.disk->status().state);
     for (const Cause& cause : pair_.disk->status().causes)
-        problem_ += ", " + cause.name + " (" + cause.text + ")";
+        problem_ += ", " + std::string(cause.name) + " (" + cause.text + ")";
 }
 
 Oracle::Range Oracle::widened(std::uint64_t offset, std::uint64_t length) const {

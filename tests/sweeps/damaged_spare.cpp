@@ -28,7 +28,8 @@ std::string guarded(const char* name, Step step) {
 
 std::string causes(const Disk& disk) {
     std::string text;
-    for (const Cause& cause : disk.status().causes) text += "; " + cause.name + ": " + cause.text;
+    for (const Cause& cause : disk.status().causes)
+        text += "; " + std::string(cause.name) + ": " + cause.text;
     return text;
 }
 

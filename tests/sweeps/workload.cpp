@@ -39,7 +39,7 @@ std::string Workload::run(std::uint64_t seed) {
         if (disk_) {
             problem += std::string("\n  state ") + state_name(disk_->status().state);
             for (const Cause& cause : disk_->status().causes)
-                problem += ", " + cause.name + " (" + cause.text + ")";
+                problem += ", " + std::string(cause.name) + " (" + cause.text + ")";
         }
         trouble_.end();
         machine_.power_off();

@@ -85,11 +85,30 @@ TEST(StateBoard, WithoutAListenerNothingIsReported) {
     EXPECT_EQ(board.state(), State::failed);
 }
 
+// What has no memory for the news does not keep the state from being right.
+TEST(StateBoard, AListenerWithoutMemoryMissesTheEvent) {
+    StateBoard board([](const Event&) { throw std::bad_alloc(); });
+    board.raise(State::read_only, "commit_failed", "an entry could not be committed");
+    board.report(EventKind::commit_failed, 8);
+    EXPECT_EQ(board.state(), State::read_only);
+    EXPECT_FALSE(board.writable());
+    ASSERT_EQ(board.causes().size(), 1u);
+    EXPECT_EQ(board.causes()[0].name, "commit_failed");
+}
+
+TEST(StateBoard, PutsATextTogether) {
+    Board b;
+    const std::string name = "/dev/sdb";
+    b.board.report(EventKind::recovered, 0, 0, name, ": ", 3u, " of ", std::uint64_t{1} << 40);
+    ASSERT_EQ(b.events.size(), 1u);
+    EXPECT_EQ(b.events[0].text, "/dev/sdb: 3 of 1099511627776");
+}
+
 TEST(StateBoard, AnyThreadMayRaiseAndAsk) {
     StateBoard board(nullptr);
     std::vector<std::thread> threads;
-    for (unsigned t = 0; t < 4; t++) {
-        threads.emplace_back([&board, name = "cause" + std::to_string(t)] {
+    for (const char* const name : {"cause0", "cause1", "cause2", "cause3"}) {
+        threads.emplace_back([&board, name] {
             for (unsigned i = 0; i < 500; i++) {
                 board.raise(State::degraded, name, "");
                 EXPECT_TRUE(board.active(name));
