@@ -5,6 +5,10 @@
 // and flushes of any byte range and keeps promises P1 to P10 of the README. Opening and closing
 // block; everything in between is asynchronous, with blocking conveniences.
 //
+// Memory: once the disk is open no member but status() and list_remaps() throws; ENOMEM is an
+// answer like others. An event for which there is none is lost. A flush that has none to be asked
+// for is a flush that failed.
+//
 // Threads: every member may be called from any thread, except that the destructor and close() must
 // come after the last request completed; remap() and unmap() that are under way then end where they
 // are. Completions run on the submitting thread, before submit()
@@ -34,8 +38,8 @@ struct OpenOptions {
     bool take_over = false;            // go on although another machine's mark is on the spare
     unsigned lock_wait_seconds = 5;    // how long to wait for a closing owner
     std::string holder = "dmremap";    // name for the in-use mark, at most 31 bytes
-    std::function<void(const Event&)> on_event;  // any thread; must neither block nor
-                                                 // call the disk; may be empty
+    // Any thread; must neither block nor call the disk, nor throw but bad_alloc; may be empty.
+    std::function<void(const Event&)> on_event;
 };
 
 // One request of a user. The caller owns it and the memory until done is called; then it may be
@@ -45,7 +49,8 @@ struct OpenOptions {
 //           image is full)
 //   EROFS   the disk is, or has become, read-only
 //   EINVAL  the range is not inside the disk
-// or what the device said (ENODEV, ENOMEM, ...).
+//   ENOMEM  for want of memory; nothing but this request is concerned
+// or what the device said (ENODEV, ...).
 // Until it is done a write may take effect more than once, for what fails is tried again while
 // others are served: as on any disk, two writes in flight to one sector have no order. A write that
 // failed may have taken effect in part.
@@ -92,7 +97,8 @@ struct DiskStatus {
 
 class Disk {
 public:
-    // Opens the pair; throws Refusal. With options.read_only nothing is ever written. The devices
+    // Opens the pair; throws Refusal, bad_alloc, or system_error where no thread is to be had, and
+    // has given back everything then. With options.read_only nothing is ever written. The devices
     // are already open, exclusive and compatible (open_pair() below does that for paths).
     static std::unique_ptr<Disk> open(std::unique_ptr<Device> main, std::unique_ptr<Device> spare,
                                       const OpenOptions& options);
@@ -126,7 +132,8 @@ public:
     // which would win once the newer one is gone. Blocks, as remap().
     virtual RangeResult unmap(std::uint64_t sector, std::uint64_t count) = 0;
 
-    // A consistent picture of each number; cheap enough to be polled.
+    // A consistent picture of each number; cheap enough to be polled. Throws bad_alloc, as
+    // list_remaps().
     virtual DiskStatus status() const = 0;
 
     // Calls `each` for every remap, as they are when it begins, in order of main sectors; takes no

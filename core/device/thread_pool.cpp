@@ -2,6 +2,7 @@
 #include "core/device/thread_pool.h"
 
 #include <algorithm>
+#include <new>
 
 namespace dmremap {
 
@@ -11,10 +12,17 @@ constexpr std::size_t kFirstCapacity = 256;
 
 ThreadPool::ThreadPool(unsigned threads) : tasks_(kFirstCapacity) {
     threads_.reserve(std::max(threads, 1u));
-    while (threads_.size() < threads_.capacity()) threads_.emplace_back([this] { serve(); });
+    try {
+        while (threads_.size() < threads_.capacity()) threads_.emplace_back([this] { serve(); });
+    } catch (...) {
+        end();
+        throw;
+    }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { end(); }
+
+void ThreadPool::end() {
     {
         const std::lock_guard lock(mutex_);
         closing_ = true;
@@ -23,13 +31,22 @@ ThreadPool::~ThreadPool() {
     for (std::thread& thread : threads_) thread.join();
 }
 
-void ThreadPool::run(Work work, void* subject, void* argument) {
-    {
-        const std::lock_guard lock(mutex_);
+bool ThreadPool::queue(const Task& task) {
+    const std::lock_guard lock(mutex_);
+    try {
         if (tasks_.full()) tasks_.set_capacity(tasks_.capacity() * 2);
-        tasks_.push_back({work, subject, argument});
+    } catch (const std::bad_alloc&) {
+        return false;
     }
-    queued_.notify_one();
+    tasks_.push_back(task);
+    return true;
+}
+
+void ThreadPool::run(Work work, void* subject, void* argument) noexcept {
+    if (queue({work, subject, argument}))
+        queued_.notify_one();
+    else
+        work(subject, argument);
 }
 
 void ThreadPool::serve() {

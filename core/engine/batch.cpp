@@ -2,8 +2,10 @@
 #include "core/engine/batch.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cerrno>
+#include <new>
 
 #include "core/engine/error_class.h"
 
@@ -33,15 +35,21 @@ std::uint64_t first_sector(std::uint64_t block) { return block * DMR_SECTORS_PER
 }  // namespace
 
 int Batch::write_new_slot(const BlockData& data, std::uint64_t& slot) {
-    std::vector<std::uint64_t> refused;
+    std::array<std::uint64_t, kSlotsInARow> refused{};
+    std::size_t refusals = 0;
     const auto give_up = [&](int error) {
-        for (const std::uint64_t bad : refused) {
-            disk_.table->give_back(bad);
+        for (std::size_t i = 0; i < refusals; i++) {
+            disk_.table->give_back(refused[i]);
         }
         return error;
     };
-    while (refused.size() < kSlotsInARow) {
-        const auto free = disk_.table->allocate();
+    while (refusals < kSlotsInARow) {
+        std::optional<std::uint64_t> free;
+        try {
+            free = disk_.table->allocate();
+        } catch (const std::bad_alloc&) {
+            return give_up(ENOMEM);
+        }
         if (!free) {
             return give_up(disk_.table->broken() ? EROFS : ENOSPC);
         }
@@ -52,14 +60,15 @@ int Batch::write_new_slot(const BlockData& data, std::uint64_t& slot) {
         }
         if (error == 0) {
             slot = *free;
-            for (const std::uint64_t bad : refused) {
-                disk_.board->report(EventKind::bad_slot, disk_.slot_offset(bad) / DMR_SECTOR_SIZE);
-                erasures_.push_back(EntryChange{.slot = bad, .state = DMR_BAD_SLOT});
+            for (std::size_t i = 0; i < refusals; i++) {
+                disk_.board->report(EventKind::bad_slot,
+                                    disk_.slot_offset(refused[i]) / DMR_SECTOR_SIZE);
+                erase_later(refused[i], true);
             }
             disk_.board->clear("spare_unwritable");
             return 0;
         }
-        refused.push_back(*free);
+        refused[refusals++] = *free;
         if (classify(error) == ErrorClass::no_space) {
             return give_up(ENOSPC);
         }
@@ -67,38 +76,61 @@ int Batch::write_new_slot(const BlockData& data, std::uint64_t& slot) {
             return give_up(error);
         }
     }
-    disk_.board->raise(State::degraded, "spare_unwritable",
-                       disk_.spare->info().name + " refuses writes to " +
-                           std::to_string(refused.size()) + " slots in a row; check it");
+    disk_.board->raise(State::degraded, "spare_unwritable", disk_.spare->info().name,
+                       " refuses writes to ", refusals, " slots in a row; check it");
     return give_up(EIO);
+}
+
+// An erasure that is forgotten harms nobody: the slot stays reserved, or superseded by a newer
+// claim, until the next opener finds it.
+void Batch::erase_later(std::uint64_t slot, bool bad) noexcept {
+    const std::uint8_t state = bad ? DMR_BAD_SLOT : DMR_FREE;
+    try {
+        erasures_.push_back(EntryChange{.slot = slot, .state = state});
+    } catch (const std::bad_alloc&) {
+    }
+}
+
+// Throws bad_alloc, and then nothing is staged.
+void Batch::stage(Staged staged) {
+    results_.try_emplace(staged.block, 0);
+    staged_.push_back(std::move(staged));
 }
 
 int Batch::relocate(std::uint64_t block, const BlockData& data, SectorMask lost, SectorMask retry,
                     std::uint8_t reason, std::optional<OldSlot> old) {
-    Staged staged;
-    int error = write_new_slot(data, staged.slot);
-    // What was moved left slots behind. Erasures whose flush failed stay, and nothing is written.
-    while (error == ENOSPC && has_erasures() && disk_.writable()) {
+    std::uint64_t slot = 0;
+    int error = write_new_slot(data, slot);
+    // What was moved left slots behind: those that are due, and those that are once this commit has
+    // made their replacements durable. Erasures that cannot be committed stay.
+    for (int again = 0; again < 2 && error == ENOSPC && has_erasures() && disk_.writable();
+         again++) {
         commit();
-        error = write_new_slot(data, staged.slot);
+        error = write_new_slot(data, slot);
     }
     if (error != 0) {
         if (error == ENOSPC && !disk_.board->active("spare_fs_full") &&
             !disk_.board->active("spare_full")) {
             disk_.board->report(EventKind::spare_full);
-            disk_.board->raise(State::degraded, "spare_full",
-                               "no slot is left on " + disk_.spare->info().name +
-                                   "; bad blocks can not be moved any more");
+            disk_.board->raise(State::degraded, "spare_full", "no slot is left on ",
+                               disk_.spare->info().name, "; bad blocks can not be moved any more");
         }
         return error;
     }
-    staged.block = block;
-    staged.lost = lost;
-    staged.retry = retry;
-    staged.reason = reason;
-    staged.old = old;
-    staged.data = std::make_unique<BlockData>(data);
-    staged_.push_back(std::move(staged));
+    try {
+        Staged staged;
+        staged.block = block;
+        staged.slot = slot;
+        staged.lost = lost;
+        staged.retry = retry;
+        staged.reason = reason;
+        staged.old = old;
+        staged.data = std::make_unique<BlockData>(data);
+        stage(std::move(staged));
+    } catch (const std::bad_alloc&) {
+        disk_.table->give_back(slot);
+        return ENOMEM;
+    }
     return 0;
 }
 
@@ -111,7 +143,7 @@ void Batch::change_marks(const Remap& remap, SectorMask lost, SectorMask retry, 
     staged.reason = disk_.table->entry(remap.slot).reason;
     staged.cleared = static_cast<SectorMask>(remap.lost & ~lost);
     staged.salvaged = salvaged;
-    staged_.push_back(std::move(staged));
+    stage(std::move(staged));
 }
 
 int Batch::result(std::uint64_t block) const {
@@ -123,7 +155,7 @@ void Batch::fail(Staged& staged, int error) {
     staged.settled = true;
     staged.result = error;
     if (!staged.issued) {
-        if (staged.data) {
+        if (staged.data && !staged.unmap) {
             disk_.table->give_back(staged.slot);
         }
         return;
@@ -138,9 +170,8 @@ void Batch::fail(Staged& staged, int error) {
     if (!disk_.board->active("commit_failed")) {
         disk_.board->report(EventKind::commit_failed, first_sector(staged.block));
     }
-    disk_.board->raise(State::read_only, "commit_failed",
-                       "an entry could not be committed to " + disk_.spare->info().name +
-                           "; unmount, check the spare, and mount again");
+    disk_.board->raise(State::read_only, "commit_failed", "an entry could not be committed to ",
+                       disk_.spare->info().name, "; unmount, check the spare, and mount again");
 }
 
 // An entry write was issued to a page that then failed: the same change on another page.
@@ -148,7 +179,10 @@ void Batch::send_elsewhere(Staged& staged) {
     const std::uint64_t failed_slot = staged.slot;
     if (!staged.data) {
         // The marks' block moves whole. What is lost stays so, and is not read.
-        staged.data = std::make_unique<BlockData>();
+        staged.data.reset(new (std::nothrow) BlockData());
+        if (!staged.data) {
+            return;  // it is tried again, see commit()
+        }
         SectorMask bad = 0;
         const int error = io_.salvage_spare(disk_.slot_offset(failed_slot), staged.data->data(),
                                             disk_.block_length(staged.block), bad);
@@ -180,9 +214,7 @@ void Batch::publish(Staged& staged) {
             disk_.board->report(EventKind::bad_slot,
                                 disk_.slot_offset(staged.old->slot) / DMR_SECTOR_SIZE);
         }
-        erasures_.push_back(EntryChange{
-            .slot = staged.old->slot,
-            .state = static_cast<std::uint8_t>(staged.old->bad ? DMR_BAD_SLOT : DMR_FREE)});
+        erase_later(staged.old->slot, staged.old->bad);
         disk_.totals.moves++;
         disk_.board->report(EventKind::moved, sector);
     } else if (staged.data) {
@@ -208,11 +240,24 @@ void Batch::publish(Staged& staged) {
     }
 }
 
+// For what is staged, to publish or to fence it.
+void Batch::make_room_in_map() {
+    std::array<unsigned, kGates> blocks{};
+    for (const Staged& staged : staged_) {
+        if (!staged.settled) {
+            disk_.map->make_room(staged.block, ++blocks[gate_of(staged.block * DMR_BLOCK_SIZE)]);
+        }
+    }
+}
+
+// Throws bad_alloc; what was not settled before is then as it was, and can be tried again.
 void Batch::try_commit(int tried) {
+    make_room_in_map();
     commit_claims(tried);
     commit_unmaps();
 }
 
+// Throws bad_alloc, and then has changed nothing.
 void Batch::commit_claims(int tried) {
     std::vector<Staged*> order;
     for (Staged& staged : staged_) {
@@ -236,7 +281,6 @@ void Batch::commit_claims(int tried) {
             changes.push_back(erasure);
         }
     }
-    erasures_.clear();
     const std::size_t first = changes.size();
     for (const Staged* const staged : order) {
         changes.push_back(
@@ -248,11 +292,9 @@ void Batch::commit_claims(int tried) {
                         .reason = staged->reason,
                         .replaces = staged->old ? std::optional(staged->old->slot) : std::nullopt});
     }
-    if (changes.empty()) {
-        return;
-    }
     const bool was_broken = disk_.table->broken();
     const std::vector<CommitOutcome> outcomes = disk_.table->commit(changes);
+    erasures_.clear();
     if (std::ranges::find(outcomes, CommitOutcome::page_failed) != outcomes.end()) {
         disk_.table->look_further(1ull << tried);
     }
@@ -279,13 +321,16 @@ void Batch::commit() {
     };
     for (int tried = 0; tried < kCommitTries && (open() || (tried == 0 && has_erasures()));
          tried++) {
-        try_commit(tried);
+        try {
+            try_commit(tried);
+        } catch (const std::bad_alloc&) {  // the next try may find some
+        }
     }
     for (Staged& staged : staged_) {
         if (!staged.settled) {
-            fail(staged, EIO);
+            fail(staged, ENOMEM);  // or EIO: only for want of memory is no entry written by now
         }
-        results_[staged.block] = staged.result;
+        results_.at(staged.block) = staged.result;
     }
 }
 

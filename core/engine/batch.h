@@ -18,6 +18,11 @@
 // Erasures (old slots that become bad or free) wait for the commit after the one that made their
 // replacement durable: see entry_table.h.
 //
+// Memory: where it does not suffice staging fails, and nothing is staged then. A commit has all of
+// it before an entry is written: publishing and fencing ask for none. Only a change that must go to
+// another slot asks again, and like any that cannot go there it is fenced in the end. An erasure
+// for which there is none is forgotten; the next opener makes it.
+//
 // One thread (the healer's).
 #pragma once
 
@@ -45,25 +50,27 @@ class Batch {
 public:
     Batch(Context& disk, BlockIo& io) : disk_(disk), io_(io) {}
 
-    // Writes `data` to a new slot for `block`. 0: staged. ENOSPC: no slot left; or the errno. May
-    // commit what is staged, and so publish it, to get a slot that an erasure frees.
+    // Writes `data` to a new slot for `block`. 0: staged. ENOSPC: no slot left; or the errno, for
+    // want of memory ENOMEM. May commit what is staged, and so publish it, to get a slot that an
+    // erasure frees.
     int relocate(std::uint64_t block, const BlockData& data, SectorMask lost, SectorMask retry,
                  std::uint8_t reason, std::optional<OldSlot> old);
 
     // The block's slot holds new data already; its marks become these. `salvaged`: the sectors came
-    // back from main; otherwise the user wrote them.
+    // back from main; otherwise the user wrote them. Throws bad_alloc.
     void change_marks(const Remap& remap, SectorMask lost, SectorMask retry, bool salvaged);
 
     // The block's data was written to main, too; once that is durable and proven, its slot becomes
-    // free.
+    // free. Throws bad_alloc.
     void unmap(const Remap& remap, const BlockData& data);
 
     bool empty() const { return staged_.empty(); }
     bool has_erasures() const { return !erasures_.empty(); }
 
     // Commits and publishes everything staged, with the erasures that are due. Afterwards
-    // result(block) says for each staged block whether it is durable (0) or not (errno). Also
-    // called with nothing staged, to get erasures out of the way.
+    // result(block) says for each staged block whether it is durable (0) or not (errno; ENOMEM: no
+    // entry was written). Also called with nothing staged, to get erasures out of the way. Does not
+    // throw.
     void commit();
     int result(std::uint64_t block) const;
     void reset();
@@ -86,6 +93,9 @@ private:
     };
 
     int write_new_slot(const BlockData& data, std::uint64_t& slot);
+    void stage(Staged staged);
+    void make_room_in_map();
+    void erase_later(std::uint64_t slot, bool bad) noexcept;
     void try_commit(int tried);
     void commit_claims(int tried);
     void commit_unmaps();

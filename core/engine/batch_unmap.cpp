@@ -32,7 +32,7 @@ void Batch::unmap(const Remap& remap, const BlockData& data) {
     staged.reason = disk_.table->entry(remap.slot).reason;
     staged.data = std::make_unique<BlockData>(data);
     staged.unmap = true;
-    staged_.push_back(std::move(staged));
+    stage(std::move(staged));
 }
 
 // Main's flush is done. 0: the slot may go.
@@ -69,6 +69,7 @@ void Batch::back_to_a_slot(Staged& staged) {
     }
 }
 
+// Throws bad_alloc, and then no entry was written; blocks that are refused already stay so.
 void Batch::commit_unmaps() {
     std::vector<Staged*> order;
     for (Staged& staged : staged_) {
@@ -79,8 +80,9 @@ void Batch::commit_unmaps() {
     if (order.empty()) {
         return;
     }
-    const bool flushed = io_.flush_main() == 0;
     std::vector<EntryChange> changes;
+    changes.reserve(order.size());
+    const bool flushed = io_.flush_main() == 0;
     std::erase_if(order, [&](Staged* staged) {
         staged->result = flushed ? judge_unmap(*staged) : EIO;
         staged->settled = staged->result != 0;

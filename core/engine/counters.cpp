@@ -49,15 +49,18 @@ std::uint64_t OpTotals::percentile_ns(double fraction) const {
     return 0;
 }
 
-Counters::PerThread& Counters::mine() {
-    bool known = false;
-    PerThread*& cell = cell_of_.local(known);
-    if (!known) {
-        const std::lock_guard lock(mutex_);
-        cells_.push_back(std::make_unique<PerThread>());
-        cell = cells_.back().get();
+Counters::PerThread& Counters::mine() noexcept {
+    try {
+        PerThread*& cell = cell_of_.local();
+        if (cell == nullptr) {
+            const std::lock_guard lock(mutex_);
+            cells_.push_back(std::make_unique<PerThread>());
+            cell = cells_.back().get();
+        }
+        return *cell;
+    } catch (const std::bad_alloc&) {
+        return shared_;
     }
-    return *cell;
 }
 
 void Counters::request_done(Op op, std::uint64_t bytes, bool ok, std::uint64_t ns) {

@@ -48,13 +48,15 @@ private:
         Cell main_errors{0}, spare_errors{0}, flushes{0};
     };
 
-    PerThread& mine();
+    PerThread& mine() noexcept;
 
     // TBB finds a thread's cell without a lock, but its container must not be walked while a new
     // thread comes; so the cells are kept, and walked, apart from it.
-    tbb::enumerable_thread_specific<PerThread*> cell_of_;
+    tbb::enumerable_thread_specific<PerThread*> cell_of_{static_cast<PerThread*>(nullptr)};
     mutable std::mutex mutex_;  // cells_; taken by readers and once by each thread
     std::vector<std::unique_ptr<PerThread>> cells_;
+    // Of the threads for which there is no memory; what they count at once may be lost.
+    PerThread& shared_ = *cells_.emplace_back(std::make_unique<PerThread>());
 };
 
 }  // namespace dmremap

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <new>
 
 #include "core/meta/opening_checks.h"
 #include "core/meta/witness.h"
@@ -24,11 +25,10 @@ bool changes_data(Op op) { return op == Op::write || op == Op::zero || op == Op:
 
 void Context::note_flush_failure(const DeviceInfo& device, int error) {
     if (!flush_failed.exchange(true)) {
-        board->report(EventKind::flush_failed, 0, 0, device.name + ": " + std::strerror(error));
-        board->raise(
-            State::read_only, "flush_failed",
-            "a flush of " + device.name + " failed (" + std::strerror(error) +
-                "): what was written since the last one may be lost; unmount and mount again");
+        board->report(EventKind::flush_failed, 0, 0, device.name, ": ", std::strerror(error));
+        board->raise(State::read_only, "flush_failed", "a flush of ", device.name, " failed (",
+                     std::strerror(error),
+                     "): what was written since the last one may be lost; unmount and mount again");
     }
 }
 
@@ -135,7 +135,13 @@ DiskImpl::Step DiskImpl::launch(Piece& piece, int& error) {
     }
     Cut cut = Cut::all_main;
     if (disk_->map->may_hold_remaps(piece.offset)) {
-        cut = cut_into_runs(*disk_, piece);
+        try {
+            cut = cut_into_runs(*disk_, piece);
+        } catch (const std::bad_alloc&) {
+            disk_->gates->leave(gate);
+            error = ENOMEM;
+            return Step::done;
+        }
     }
     switch (cut) {
         case Cut::lost:
@@ -352,7 +358,11 @@ int DiskImpl::close() {
     }
     healer_->stop();
     if (!disk_->read_only) {
-        close_result_ = mark_clean();
+        try {
+            close_result_ = mark_clean();
+        } catch (const std::bad_alloc&) {
+            close_result_ = ENOMEM;
+        }
     }
     disk_->board->report(EventKind::closed, 0, 0, close_result_ == 0 ? "clean" : "not clean");
     return close_result_;

@@ -8,6 +8,9 @@
 //
 // Changes go into the batch; the caller commits it, asks outcome() and only then completes the
 // request and opens the gate. One thread (the healer's).
+//
+// Throws bad_alloc where memory does not suffice. What was staged before stays staged; a write that
+// was being carried out has failed like any other: the old data or the new may be there.
 #pragma once
 
 #include <cstdint>

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <new>
 
 namespace dmremap {
 
@@ -24,7 +25,11 @@ public:
             io.complete(EIO);
             return;
         }
-        auto* const asked = new Asked{*this, io, {}};
+        auto* const asked = new (std::nothrow) Asked{*this, io, {}};
+        if (asked == nullptr) {
+            answered(io, ENOMEM);
+            return;
+        }
         asked->inner.op = Op::flush;
         asked->inner.context = asked;
         asked->inner.done = [](Io& done) {

@@ -4,7 +4,8 @@
 // Linux reports a lost write at one fsync of a descriptor and forgets it. Whoever asks next, for
 // whatever reason, would be told that all is well. So every flush of an open disk, the user's, a
 // commit's, a superblock's, goes through here: when one fails, `failed` has run before its
-// completion, and every later one fails without asking the device.
+// completion, and every later one fails without asking the device. A flush that cannot be asked for
+// want of memory counts as one that failed.
 #pragma once
 
 #include <functional>

@@ -2,7 +2,9 @@
 #include "core/engine/healer.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <new>
 
 namespace dmremap {
 
@@ -28,7 +30,10 @@ Healer::Healer(Context& disk, Callbacks callbacks)
       io_(disk),
       batch_(disk, io_),
       exclusive_(disk, io_, batch_),
-      last_retry_(std::chrono::steady_clock::now()) {}
+      last_retry_(std::chrono::steady_clock::now()) {
+    active_.reserve(kActiveAtOnce);
+    done_.reserve(kActiveAtOnce);
+}
 
 Healer::~Healer() { stop(); }
 
@@ -65,9 +70,12 @@ bool Healer::by_hand(HandWork& work) {
     if (stopping_) {
         return false;
     }
-    hand_work_.push_back(&work);
+    work.next = nullptr;
+    work.done = false;
+    (last_work_ != nullptr ? last_work_->next : first_work_) = &work;
+    last_work_ = &work;
     changed_.notify_all();
-    changed_.wait(lock, [&] { return std::erase(hand_done_, &work) != 0; });
+    changed_.wait(lock, [&] { return work.done; });
     return true;
 }
 
@@ -97,8 +105,12 @@ std::chrono::steady_clock::time_point Healer::next_wake() const {
 void Healer::serve() {
     for (;;) {
         collect();
-        find_chores();
-        add_chores();
+        try {
+            find_chores();
+            add_chores();
+        } catch (const std::bad_alloc&) {
+            chores_.clear();
+        }
         close_gates();
         if (round()) {
             continue;
@@ -106,7 +118,7 @@ void Healer::serve() {
         disk_.breaker->try_reset();
         std::unique_lock lock(mutex_);
         const bool idle = waiting_.empty() && active_.empty() && chores_.empty() &&
-                          first_ == nullptr && hand_work_.empty();
+                          first_ == nullptr && first_work_ == nullptr;
         if (idle && salvages_done_ != salvages_begun_) {
             salvages_done_ = salvages_begun_;
             changed_.notify_all();
@@ -115,7 +127,7 @@ void Healer::serve() {
             break;
         }
         const auto ready = [&] {
-            return woken_ || first_ != nullptr || !hand_work_.empty() || (idle && stopping_) ||
+            return woken_ || first_ != nullptr || first_work_ != nullptr || (idle && stopping_) ||
                    salvages_asked_ != salvages_begun_;
         };
         if (next_wake() == std::chrono::steady_clock::time_point::max()) {
@@ -134,21 +146,23 @@ void Healer::serve() {
 // Takes over what others have queued.
 void Healer::collect() {
     Piece* piece = nullptr;
-    std::vector<HandWork*> hand_work;
+    HandWork* hand_work = nullptr;
     {
         const std::lock_guard lock(mutex_);
         piece = first_;
+        hand_work = first_work_;
         first_ = last_ = nullptr;
-        hand_work.swap(hand_work_);
+        first_work_ = last_work_ = nullptr;
     }
-    for (HandWork* const work : hand_work) {
+    while (hand_work != nullptr) {
+        HandWork* const next = hand_work->next;
         Job job;
         job.kind = Job::Kind::hand;
-        job.work = work;
-        job.first = work->first;
-        job.last = work->last;
-        job.gate = gate_of(work->first * DMR_BLOCK_SIZE);
-        waiting_.push_back(std::move(job));
+        job.work = hand_work;
+        job.first = hand_work->first;
+        job.last = hand_work->last;
+        queue(std::move(job));
+        hand_work = next;
     }
     while (piece != nullptr) {
         Piece* const next = piece->next;
@@ -156,12 +170,21 @@ void Healer::collect() {
         job.piece = piece;
         job.first = first_block(*piece);
         job.last = last_block(*piece);
-        job.gate = gate_of(piece->offset);
-        waiting_.push_back(std::move(job));
+        queue(std::move(job));
         piece = next;
     }
 }
 
+void Healer::queue(Job job) {
+    job.gate = gate_of(job.first * DMR_BLOCK_SIZE);
+    try {
+        waiting_.push_back(std::move(job));
+    } catch (const std::bad_alloc&) {
+        give_up(job, ENOMEM);
+    }
+}
+
+// Throws bad_alloc; then some of the chores are queued, the rest when they are next looked for.
 void Healer::find_chores() {
     bool retry_all = std::chrono::steady_clock::now() >= next_retry();
     {
@@ -226,7 +249,7 @@ void Healer::close_gates() {
             ++job;
             continue;
         }
-        if (closed_[job->gate]++ == 0) {
+        if (closed_.at(job->gate)++ == 0) {
             disk_.gates->close(job->gate);
         }
         active_.push_back(std::move(*job));
@@ -235,6 +258,14 @@ void Healer::close_gates() {
 }
 
 void Healer::do_job(Job& job) {
+    try {
+        carry_out(job);
+    } catch (const std::bad_alloc&) {
+        job.error = ENOMEM;
+    }
+}
+
+void Healer::carry_out(Job& job) {
     switch (job.kind) {
         case Job::Kind::piece:
             job.error = exclusive_.run(*job.piece, job.staged);
@@ -267,40 +298,64 @@ void refuse(RangeResult& result, std::uint64_t block, int error) {
 }  // namespace
 
 void Healer::do_by_hand(Job& job) {
-    for (std::uint64_t block = job.first; block <= job.last; block++) {
-        const int error =
-            job.work->unmap ? exclusive_.unmap_by_hand(block) : exclusive_.remap_by_hand(block);
-        if (error == 0) {
-            job.staged.push_back(block);
-        } else if (error == EALREADY) {
-            job.work->result.unchanged++;
-        } else {
+    const std::uint64_t blocks = job.last - job.first + 1;
+    std::uint64_t block = job.first;
+    try {
+        job.staged.reserve(blocks);
+        for (; block <= job.last; block++) {
+            const int error =
+                job.work->unmap ? exclusive_.unmap_by_hand(block) : exclusive_.remap_by_hand(block);
+            if (error == 0) {
+                job.staged.push_back(block);
+            } else if (error == EALREADY) {
+                job.work->result.unchanged++;
+            } else {
+                refuse(job.work->result, block, error);
+            }
+        }
+    } catch (const std::bad_alloc&) {
+        for (; block <= job.last; block++) {
+            refuse(job.work->result, block, ENOMEM);
+        }
+    }
+}
+
+// The job could not even be queued.
+void Healer::give_up(Job& job, int error) {
+    if (job.piece != nullptr) {
+        callbacks_.finished(callbacks_.disk, *job.piece, error);
+    }
+    if (job.work != nullptr) {
+        for (std::uint64_t block = job.first; block <= job.last; block++) {
             refuse(job.work->result, block, error);
         }
+        const std::lock_guard lock(mutex_);
+        job.work->done = true;
+        changed_.notify_all();
     }
 }
 
 // Works behind gates that have drained, for a while. False when there was none.
 bool Healer::round() {
     const auto end = std::chrono::steady_clock::now() + kRoundLasts;
-    std::vector<Job> done;
+    done_.clear();
     for (auto job = active_.begin();
-         job != active_.end() && (done.empty() || std::chrono::steady_clock::now() < end);) {
+         job != active_.end() && (done_.empty() || std::chrono::steady_clock::now() < end);) {
         if (!disk_.gates->empty(job->gate)) {
             ++job;
             continue;
         }
         do_job(*job);
-        done.push_back(std::move(*job));
+        done_.push_back(std::move(*job));
         job = active_.erase(job);
     }
-    if (done.empty()) {
+    if (done_.empty()) {
         return false;
     }
     if (!batch_.empty()) {
         batch_.commit();
     }
-    for (Job& job : done) {
+    for (Job& job : done_) {
         for (const std::uint64_t block : job.staged) {
             const int error = batch_.result(block);
             if (job.work == nullptr) {
@@ -314,17 +369,15 @@ bool Healer::round() {
     }
     batch_.reset();
     update_causes();
-    finish(done);
+    finish();
     return true;
 }
 
-void Healer::finish(std::vector<Job>& done) {
+void Healer::finish() {
     Piece* parked = nullptr;
     Piece** tail = &parked;
-    for (const Job& job : done) {
-        const auto at = closed_.find(job.gate);
-        if (--at->second == 0) {
-            closed_.erase(at);
+    for (const Job& job : done_) {
+        if (--closed_.at(job.gate) == 0) {
             *tail = disk_.gates->open(job.gate);
             while (*tail != nullptr) {
                 tail = &(*tail)->next;
@@ -334,13 +387,13 @@ void Healer::finish(std::vector<Job>& done) {
     if (parked != nullptr) {
         callbacks_.resume(callbacks_.disk, parked);
     }
-    for (const Job& job : done) {
+    for (const Job& job : done_) {
         if (job.piece != nullptr) {
             callbacks_.finished(callbacks_.disk, *job.piece, job.error);
         }
         if (job.work != nullptr) {
             const std::lock_guard lock(mutex_);
-            hand_done_.push_back(job.work);
+            job.work->done = true;
             changed_.notify_all();
         }
     }
@@ -348,18 +401,18 @@ void Healer::finish(std::vector<Job>& done) {
 
 void Healer::update_causes() {
     const TableCounts counts = disk_.table->counts();
-    const auto set = [this](bool active, const char* name, const std::string& text) {
+    const auto set = [this](bool active, const char* name, const auto&... text) {
         if (active) {
-            disk_.board->raise(State::degraded, name, text);
+            disk_.board->raise(State::degraded, name, text...);
         } else {
             disk_.board->clear(name);
         }
     };
-    set(counts.lost_sectors != 0, "lost_sectors",
-        std::to_string(counts.lost_sectors) + " sectors could not be read by anybody, " +
-            std::to_string(counts.retry_sectors) + " of them are tried again");
-    set(counts.retired_pages != 0, "retired_pages",
-        std::to_string(counts.retired_pages) + " metadata pages of the spare are out of use");
+    set(counts.lost_sectors != 0, "lost_sectors", counts.lost_sectors,
+        " sectors could not be read by anybody, ", counts.retry_sectors,
+        " of them are tried again");
+    set(counts.retired_pages != 0, "retired_pages", counts.retired_pages,
+        " metadata pages of the spare are out of use");
     if (counts.retired_pages > retired_pages_) {
         disk_.board->report(EventKind::page_retired, 0, counts.retired_pages - retired_pages_);
     }
@@ -370,8 +423,7 @@ void Healer::update_causes() {
     if (free != 0) {
         disk_.board->clear("spare_full");
     }
-    set(percent < 20, "spare_low",
-        std::to_string(free) + " of " + std::to_string(counts.slots) + " slots are free");
+    set(percent < 20, "spare_low", free, " of ", counts.slots, " slots are free");
     for (const unsigned mark : {20u, 10u, 5u}) {
         if (percent < mark && low_mark_ > mark) {
             low_mark_ = mark;

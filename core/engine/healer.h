@@ -12,12 +12,16 @@
 //
 // Within a round a gate serves several jobs only if their blocks do not meet: what is staged is not
 // in the mapping yet.
+//
+// Memory: the thread does not end for want of it. A request whose job cannot be queued or done
+// fails with ENOMEM and nothing is lost by it; a chore that cannot be queued waits for the next
+// time chores are looked for. What is being committed: see batch.h.
 #pragma once
 
+#include <array>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -36,6 +40,9 @@ struct HandWork {
     bool unmap = false;
     std::uint64_t first = 0, last = 0;  // blocks
     RangeResult result;                 // adds to what is there
+
+    HandWork* next = nullptr;  // the healer's own
+    bool done = false;
 };
 
 class Healer {
@@ -50,6 +57,7 @@ public:
     Healer(Context& disk, Callbacks callbacks);
     ~Healer();
 
+    // Throws bad_alloc or system_error when there is no thread to be had.
     void start();
 
     // Any thread; the piece has left its gate.
@@ -83,12 +91,15 @@ private:
 
     void serve();
     void collect();
+    void queue(Job job);
     void close_gates();
     bool round();
-    void finish(std::vector<Job>& done);
+    void finish();
     void find_chores();
     void add_chores();
     void do_job(Job& job);
+    void carry_out(Job& job);
+    void give_up(Job& job, int error);
     void do_by_hand(Job& job);
     bool meets_active(const Job& job) const;
     void update_causes();
@@ -107,8 +118,9 @@ private:
     std::vector<Job> active_;  // gates closed
     std::deque<Job> chores_;   // to be done when nothing else waits
     unsigned turns_without_chore_ = 0;
-    std::map<unsigned, unsigned> closed_;   // gate -> jobs active behind it
-    std::vector<std::uint64_t> unmovable_;  // slots on retired pages that cannot be read
+    std::vector<Job> done_;                  // in this round
+    std::array<unsigned, kGates> closed_{};  // jobs active behind each gate
+    std::vector<std::uint64_t> unmovable_;   // slots on retired pages that cannot be read
     std::chrono::steady_clock::time_point last_retry_;
     unsigned low_mark_ = 100;          // percent of free slots last reported
     std::uint64_t retired_pages_ = 0;  // last reported
@@ -119,8 +131,8 @@ private:
     Piece* last_ = nullptr;
     bool woken_ = false;
     bool stopping_ = false;
-    std::vector<HandWork*> hand_work_;  // not taken over yet
-    std::vector<HandWork*> hand_done_;
+    HandWork* first_work_ = nullptr;  // not taken over yet
+    HandWork* last_work_ = nullptr;
     std::uint64_t salvages_asked_ = 0, salvages_begun_ = 0, salvages_done_ = 0;
 };
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "core/room.h"
+
 namespace dmremap {
 
 namespace {
@@ -28,6 +30,10 @@ const Remap* RemapMap::next(const Remap* remap) const {
 const Remap* RemapMap::find(std::uint64_t block) const {
     const Remap* const remap = lower_bound(block);
     return remap != nullptr && remap->block == block ? remap : nullptr;
+}
+
+void RemapMap::make_room(std::uint64_t block, std::size_t more) {
+    dmremap::make_room(shards_[shard_of(block)], more);
 }
 
 void RemapMap::put(const Remap& remap) {

@@ -46,7 +46,10 @@ public:
     const Remap* next(const Remap* remap) const;
     const Remap* find(std::uint64_t block) const;
 
-    // With the gate closed and empty, or before I/O begins.
+    // With the gate closed and empty, or before I/O begins. make_room() throws bad_alloc; put()
+    // only where the block is new and there is no room: the room for so many new blocks of this
+    // one's gate stays until they are put.
+    void make_room(std::uint64_t block, std::size_t more);
     void put(const Remap& remap);
     void remove(std::uint64_t block);
 

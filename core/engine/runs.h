@@ -29,6 +29,7 @@ enum class Cut : std::uint8_t {
 };
 
 // Inside the gate of the piece's region, which holds remaps. Offsets are aligned to logical blocks.
+// Throws bad_alloc.
 Cut cut_into_runs(const Context& disk, Piece& piece);
 
 }  // namespace dmremap

@@ -8,6 +8,7 @@
 
 #include "core/meta/page_io.h"
 #include "core/meta/table_step.h"
+#include "core/room.h"
 
 namespace dmremap {
 
@@ -184,6 +185,11 @@ bool EntryTable::grow() {
         end_here();  // the superblock was stale: nothing above may be touched
         return false;
     }
+    {
+        const std::lock_guard lock(mutex_);
+        make_room(entries_, std::min(end * per_page_, counts_.slots) - ready);
+        make_room(pages_, end - pages);
+    }
     if (initialise_pages(spare_, now, pages, end - pages, bad) != 0) {
         broken_ = true;
         return false;
@@ -231,9 +237,13 @@ std::vector<CommitOutcome> EntryTable::commit(std::span<const EntryChange> chang
         return outcomes;
     }
     const auto now = static_cast<std::uint64_t>(std::time(nullptr));
-    std::map<std::uint64_t, PageWrite> writes;  // by page; the snapshot both copies get
+    std::map<std::uint64_t, PageWrite> writes;   // by page; the snapshot both copies get
+    std::unordered_set<std::uint64_t> replaced;  // its nodes go to superseded_
     for (const EntryChange& change : changes) {
         const std::uint64_t page = change.slot / per_page_;
+        if (change.replaces) {
+            replaced.insert(*change.replaces);
+        }
         if (retired(change.slot)) {
             continue;
         }
@@ -251,6 +261,11 @@ std::vector<CommitOutcome> EntryTable::commit(std::span<const EntryChange> chang
         entry.reason = change.reason;
         entry.crc = dmr_to_le32(dmr_entry_crc(&entry, store_.current().uuid, change.slot));
     }
+    {
+        const std::lock_guard lock(mutex_);
+        superseded_.reserve(superseded_.size() + replaced.size());
+    }
+    // From here on no memory is asked for: what is once under the pen must be followed up.
     for (auto& [page, write] : writes) {
         write.failed = !write_page(0, page, write.image);
     }
@@ -283,8 +298,11 @@ std::vector<CommitOutcome> EntryTable::commit(std::span<const EntryChange> chang
         account(entries_[slot], 1);
         reserved_.erase(slot);
         free_ = free_ - (was_usable ? 1 : 0) + (usable(slot) ? 1 : 0);
-        if (changes[i].replaces && superseded_.insert(*changes[i].replaces).second) {
-            account(entries_[*changes[i].replaces], -1);
+        if (changes[i].replaces) {
+            auto node = replaced.extract(*changes[i].replaces);
+            if (!node.empty() && superseded_.insert(std::move(node)).inserted) {
+                account(entries_[*changes[i].replaces], -1);
+            }
         }
     }
     return outcomes;

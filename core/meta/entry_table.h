@@ -88,15 +88,18 @@ public:
     int repair(std::uint64_t& pages_rewritten, std::uint64_t& claims_erased);
 
     // A free slot on a good page, reserved for the caller until it is committed or given back;
-    // grows the table when needed. Nothing when the spare is full.
+    // grows the table when needed. Nothing when the spare is full. Throws bad_alloc, and then
+    // nothing is reserved.
     std::optional<std::uint64_t> allocate();
     void give_back(std::uint64_t slot);
 
     // Looks for the next free slot so many pages further on: pages go bad in neighbourhoods.
     void look_further(std::uint64_t pages);
 
-    // See above; one outcome a change, in order. No two changes of one slot. Never throws. A slot
-    // that is replaced by a durable change is neither live nor free until a commit erases it.
+    // See above; one outcome a change, in order. No two changes of one slot. A slot that is
+    // replaced by a durable change is neither live nor free until a commit erases it. Throws
+    // bad_alloc, and then nothing was written and nothing has changed: all memory is had before the
+    // first write.
     std::vector<CommitOutcome> commit(std::span<const EntryChange> changes);
 
     // Whether an older claim on the block is still to be erased, or may be on a page that cannot be

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "core/meta/superblock_store.h"
 
+#include <boost/container/static_vector.hpp>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
@@ -8,6 +9,11 @@
 namespace dmremap {
 
 namespace {
+
+// Numbers of superblock copies; asks for no memory.
+using Copies = boost::container::static_vector<unsigned, DMR_COPIES_MAX>;
+
+std::span<const unsigned> as_span(const Copies& copies) { return {copies.data(), copies.size()}; }
 
 bool same_update(const dmr_superblock& a, const dmr_superblock& b) {
     return std::memcmp(&a, &b, offsetof(dmr_superblock, crc)) == 0;
@@ -70,7 +76,7 @@ SuperblockStore::SuperblockStore(Device& spare, const SuperblockScan& scan) : sp
     }
 }
 
-int SuperblockStore::write_copies(const std::vector<unsigned>& which, unsigned& written) {
+int SuperblockStore::write_copies(std::span<const unsigned> which, unsigned& written) {
     int error = 0;
     for (const unsigned i : which) {
         dmr_superblock image = current_;
@@ -102,7 +108,7 @@ int SuperblockStore::write(const dmr_superblock& next, std::uint64_t skip) {
         }
         flushed_ = true;
     }
-    std::vector<unsigned> first, second, good;
+    Copies first, second, good;
     for (unsigned i = 0; i < newest_.size(); i++) {
         (newest_[i] ? good : first).push_back(i);
     }
@@ -118,9 +124,9 @@ int SuperblockStore::write(const dmr_superblock& next, std::uint64_t skip) {
     current_.written = dmr_to_le64(static_cast<std::uint64_t>(std::time(nullptr)));
 
     unsigned written = 0;
-    int error = write_copies(first, written);
+    int error = write_copies(as_span(first), written);
     while (written == 0 && second.size() > 1) {
-        error = write_copies({second.front()}, written);
+        error = write_copies(as_span(second).first(1), written);
         second.erase(second.begin());
     }
     if (written == 0) {
@@ -129,7 +135,7 @@ int SuperblockStore::write(const dmr_superblock& next, std::uint64_t skip) {
     if (const int failed = flush(); failed != 0) {
         return failed;
     }
-    write_copies(second, written);
+    write_copies(as_span(second), written);
     return flush();
 }
 

@@ -23,6 +23,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -53,7 +54,7 @@ public:
 
     // Writes all copies in two flush windows, with the sequence advanced by `skip`. 0: durable in
     // at least one copy, and no copy is older garbage that could win. Otherwise an errno, and what
-    // is on the spare is the old superblock or the new one.
+    // is on the spare is the old superblock or the new one. Does not throw.
     int write(const dmr_superblock& next, std::uint64_t skip = 1);
 
     // How far an opener's first update goes on.
@@ -66,7 +67,7 @@ public:
     bool flush_failed() const { return flush_failed_; }
 
 private:
-    int write_copies(const std::vector<unsigned>& which, unsigned& written);
+    int write_copies(std::span<const unsigned> which, unsigned& written);
     int flush();
 
     Device& spare_;

@@ -31,7 +31,8 @@ struct LoadedTable {
     TableReport report;
 };
 
-// Throws Refusal(system) when memory does not suffice.
+// Throws Refusal(system) when memory does not suffice for the table, bad_alloc for what comes
+// after.
 LoadedTable load_table(Device& spare, const dmr_superblock& sb);
 
 // True when an entry that has been used lies in the pages from `first` on: the superblock is then
