@@ -20,6 +20,28 @@ public:
     virtual bool places_are_bad() const { return false; }
     // From now on nothing fails any more.
     virtual void end() = 0;
+
+    // This thread enters the disk's code, or leaves it for that of the test; returns where it was.
+    // A thread that the disk started is in it from the beginning.
+    virtual bool set_in_disk(bool in) { return in; }
+};
+
+// In the disk's code as long as this lives, or out of it.
+class InDisk {
+public:
+    explicit InDisk(Trouble& trouble, bool in = true)
+        : trouble_(trouble), before_(trouble.set_in_disk(in)) {}
+    InDisk(const InDisk&) = delete;
+    InDisk& operator=(const InDisk&) = delete;
+    ~InDisk() { trouble_.set_in_disk(before_); }
+
+private:
+    Trouble& trouble_;
+    const bool before_;
+};
+
+struct OutOfDisk : InDisk {
+    explicit OutOfDisk(Trouble& trouble) : InDisk(trouble, false) {}
 };
 
 }  // namespace dmremap::test

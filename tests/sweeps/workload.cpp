@@ -43,7 +43,7 @@ std::string Workload::run(std::uint64_t seed) {
         }
         trouble_.end();
         machine_.power_off();
-        disk_.reset();
+        in_disk([this] { disk_.reset(); });
         machine_.power_on(nullptr);
         return problem;
     }
@@ -125,23 +125,32 @@ void Workload::third_session() {
     bad_on_main(800, 8, "write");
     write(800, 8);
     flush();
+    bad_page_of(51);  // what is written there must go elsewhere
+    by_hand(true, 51, 1);
+    salvage();
+    bad_page_of(40);
+    write(323, 1);
+    flush();
     write(800, 2);
     write(0, 8);
 }
 
 bool Workload::open() {
-    for (int tried = 0;; ++tried) {
+    for (;;) {
         begin("opening");
         flush_hits_at_open_ = trouble_.flush_hits();
         flush_failed_ = false;
         OpenOptions options;
         options.on_event = [this](const Event& event) {
+            const OutOfDisk out(trouble_);
             const std::lock_guard lock(mutex_);
             events_.push_back(event);
         };
         try {
-            disk_ =
-                Disk::open(wrap_(machine_.main(), true), wrap_(machine_.spare(), false), options);
+            auto main = wrap_(machine_.main(), true);
+            auto spare = wrap_(machine_.spare(), false);
+            const InDisk in(trouble_);
+            disk_ = Disk::open(std::move(main), std::move(spare), options);
             never_answered_ |= trouble_.goes_on() && trouble_.hits() != hits_before_;
             return true;
         } catch (const Refusal& refusal) {
@@ -151,17 +160,16 @@ bool Workload::open() {
             if (trouble_.hits() == hits_before_) throw;
         }
         if (trouble_.goes_on()) return false;
-        if (tried == 1) throw Wrong("is refused again although nothing failed any more");
     }
 }
 
 void Workload::close() {
     judge_events();
     begin("close");
-    const int error = disk_->close();
+    const int error = in_disk([&] { return disk_->close(); });
     judge(error);
     if (error == 0 && flush_failed_) throw Wrong("succeeds after a flush had failed");
-    disk_.reset();
+    in_disk([this] { disk_.reset(); });
 }
 
 // The power goes off, everything heals.
@@ -169,7 +177,7 @@ void Workload::at_the_end(std::uint64_t seed) {
     if (disk_) judge_events();
     doing_ = "after the power cut";
     machine_.power_off();
-    disk_.reset();
+    in_disk([this] { disk_.reset(); });
     trouble_.end();
     std::mt19937_64 chance(seed);
     machine_.power_on(seed % 2 == 0 ? nullptr : &chance);
@@ -182,7 +190,7 @@ void Workload::at_the_end(std::uint64_t seed) {
     if (disk_->status().lost_sectors != 0) throw Wrong("counts lost sectors");
     if (disk_->flush() != 0) throw Wrong("flush fails");
     if (disk_->close() != 0) throw Wrong("close fails");
-    disk_.reset();
+    in_disk([this] { disk_.reset(); });
     judge_events();
     const auto spare = machine_.spare();
     const SpareReport report = examine_spare(*spare, true);
@@ -210,7 +218,8 @@ void Workload::look_at_what_is_left(bool salvaged) {
         }
         bytes.resize(kSector);
         for (std::uint64_t one = s; one < s + count; ++one) {
-            const int error = disk_->read(one * kSector, bytes.data(), kSector);
+            const int error =
+                in_disk([&] { return disk_->read(one * kSector, bytes.data(), kSector); });
             std::string wrong;
             if (error == 0)
                 wrong = belief_->read(one, bytes);
@@ -227,7 +236,8 @@ void Workload::write(std::uint64_t sector, std::uint64_t count) {
     if (!disk_) return;
     begin("write of sectors " + std::to_string(sector) + "+" + std::to_string(count));
     const std::vector<std::byte> data = pattern(sector, count, ++version_);
-    const int error = disk_->write(sector * kSector, data.data(), data.size());
+    const int error =
+        in_disk([&] { return disk_->write(sector * kSector, data.data(), data.size()); });
     belief_->written(sector * kSector, data, error == 0);
     judge_io(error);
 }
@@ -239,7 +249,7 @@ void Workload::write_bytes(std::uint64_t offset, std::uint64_t length) {
     data.resize(length);
     const std::uint64_t first = offset / kSector, last = (offset + length - 1) / kSector;
     const bool lost = belief_->may_be_lost(first) || belief_->may_be_lost(last);
-    const int error = disk_->write(offset, data.data(), data.size());
+    const int error = in_disk([&] { return disk_->write(offset, data.data(), data.size()); });
     if (error == 0 && lost && trouble_.hits() == 0)
         throw Wrong("part of a lost sector was written");
     belief_->written(offset, data, error == 0);
@@ -249,7 +259,7 @@ void Workload::write_bytes(std::uint64_t offset, std::uint64_t length) {
 void Workload::zero(std::uint64_t sector, std::uint64_t count) {
     if (!disk_) return;
     begin("zeroing of sectors " + std::to_string(sector) + "+" + std::to_string(count));
-    const int error = disk_->zero(sector * kSector, count * kSector);
+    const int error = in_disk([&] { return disk_->zero(sector * kSector, count * kSector); });
     belief_->written(sector * kSector, zeros(count * kSector), error == 0);
     judge_io(error);
 }
@@ -258,14 +268,15 @@ void Workload::discard(std::uint64_t sector, std::uint64_t count) {
     if (!disk_) return;
     begin("discard of sectors " + std::to_string(sector) + "+" + std::to_string(count));
     belief_->discarded(sector, count);
-    judge(disk_->discard(sector * kSector, count * kSector));
+    judge(in_disk([&] { return disk_->discard(sector * kSector, count * kSector); }));
 }
 
 void Workload::read(std::uint64_t sector, std::uint64_t count) {
     if (!disk_) return;
     begin("read of sectors " + std::to_string(sector) + "+" + std::to_string(count));
     std::vector<std::byte> data(count * kSector);
-    const int error = disk_->read(sector * kSector, data.data(), data.size());
+    const int error =
+        in_disk([&] { return disk_->read(sector * kSector, data.data(), data.size()); });
     bool lost = false;
     for (std::uint64_t s = sector; s < sector + count; ++s) lost |= belief_->may_be_lost(s);
     if (error != 0) {
@@ -280,7 +291,7 @@ void Workload::flush() {
     begin("flush");
     const bool failed_before = trouble_.flush_hits() != flush_hits_at_open_;
     const bool alone = disk_->status().retired_pages == 0;  // the healer has nothing to flush
-    const int error = disk_->flush();
+    const int error = in_disk([&] { return disk_->flush(); });
     const bool failed_now = alone && trouble_.flush_hits() != flush_hits_at_open_;
     if (error == 0 && (failed_before || failed_now || flush_failed_))
         throw Wrong("succeeds although a flush failed since the disk was opened");
@@ -293,15 +304,16 @@ void Workload::flush() {
 void Workload::salvage() {
     if (!disk_) return;
     begin("salvage");
-    disk_->salvage();
+    in_disk([&] { return disk_->salvage(); });
 }
 
 void Workload::by_hand(bool unmap, std::uint64_t block, std::uint64_t blocks) {
     if (!disk_) return;
     begin(std::string(unmap ? "un" : "re") + "mapping of block " + std::to_string(block));
     for (std::uint64_t b = block; b < block + blocks; ++b) bad_blocks_.insert(b);
-    const RangeResult result =
-        unmap ? disk_->unmap(block * 8, blocks * 8) : disk_->remap(block * 8, blocks * 8);
+    const RangeResult result = in_disk([&] {
+        return unmap ? disk_->unmap(block * 8, blocks * 8) : disk_->remap(block * 8, blocks * 8);
+    });
     if (result.changed + result.unchanged + result.refused != blocks)
         throw Wrong("not every block was answered for");
     if ((result.error != 0) != (result.refused != 0)) throw Wrong("refused without a reason");
@@ -341,6 +353,19 @@ void Workload::bad_slot_of(std::uint64_t block) {
     if (place == 0) return;  // it could not be moved there
     machine_.plan().apply("spare bad write " + std::to_string(place) + "+8\n");
     bad_slots_.insert(place);
+}
+
+// The first copy of the page with this block's entry takes no writes any more.
+void Workload::bad_page_of(std::uint64_t block) {
+    if (!disk_) return;
+    const dmr_superblock& sb = machine_.geometry();
+    disk_->list_remaps([&](const RemapInfo& info) {
+        if (info.sector != block * 8) return;
+        const std::uint64_t page = info.slot / dmr_entries_per_page(&sb);
+        machine_.plan().apply("spare bad write " +
+                              std::to_string(dmr_page_offset(&sb, 0, page) / kSector) + "+8\n");
+        page_is_bad_ = true;
+    });
 }
 
 // ---------------------------------------------------------------------------------- judging

@@ -67,10 +67,17 @@ private:
     void salvage();
     void by_hand(bool unmap, std::uint64_t block, std::uint64_t blocks);
 
+    template <typename Work>
+    auto in_disk(Work work) {
+        const InDisk in(trouble_);
+        return work();
+    }
+
     void bad_on_main(std::uint64_t sector, std::uint64_t count, const char* access,
                      const char* options = "");
     bool disk_lost_any_of(std::uint64_t block, std::uint64_t blocks) const;
     void bad_slot_of(std::uint64_t block);
+    void bad_page_of(std::uint64_t block);
     void begin(const std::string& what);
     void judge(int error, bool lost_explains = false);
     void judge_io(int error, bool lost_explains = false);
