@@ -269,6 +269,20 @@ TEST(Mistakes, M06_BlockNumbersAbove32Bits) {
     }
 }
 
+// A request in several runs, of which the first one fails and those after it do not.
+TEST(Mistakes, M07_TheSuccessOfARunDoesNotHideTheErrorOfAnother) {
+    TestPair pair;
+    pair.fill_main(1);
+    pair.format();
+    pair.open();
+    spoil(pair, "write", 88, 8);
+    ASSERT_EQ(write_sectors(*pair.disk, 88, 8, 2), 0);  // on the spare
+    spoil(pair, "read", 83, 1);
+    read_sectors(*pair.disk, 80, 24, EIO);
+    EXPECT_EQ(read_sectors(*pair.disk, 84, 4), pattern(84, 4, 1));
+    EXPECT_EQ(read_sectors(*pair.disk, 88, 8), pattern(88, 8, 2));
+}
+
 TEST(Mistakes, M07_ErrorsAtTheSameTimeDoNotOverwriteEachOther) {
     constexpr std::uint64_t kRequests = 24;
     TestPair pair;

@@ -31,6 +31,17 @@ TEST(RemapMap, TheFilterTellsRegionsApart) {
     }
 }
 
+TEST(RemapMap, TheFilterIsOfTheRegionWhereverInItTheRemapIs) {
+    for (const std::uint64_t block :
+         {3 * kPerRegion, 3 * kPerRegion + 1, 4 * kPerRegion - 2, 4 * kPerRegion - 1}) {
+        RemapMap map(10 * kRegionSize);
+        map.put(remap(block, 1));
+        for (std::uint64_t region = 0; region < 10; region++) {
+            EXPECT_EQ(map.may_hold_remaps(region * kRegionSize), region == 3) << block;
+        }
+    }
+}
+
 TEST(RemapMap, ALaterPutReplaces) {
     RemapMap map(kRegionSize);
     map.put(remap(7, 100, 0x0f));
