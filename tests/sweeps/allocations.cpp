@@ -88,8 +88,13 @@ std::unique_ptr<Device> Allocations::wrap(std::unique_ptr<Device> inner) {
 
 }  // namespace dmremap::test
 
+// All forms that the disk uses: a sanitizer's own would not match the operator delete below.
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+    return dmremap::test::fails() ? nullptr : std::malloc(size);
+}
+
 void* operator new(std::size_t size) {
-    void* const memory = dmremap::test::fails() ? nullptr : std::malloc(size);
+    void* const memory = operator new(size, std::nothrow);
     if (memory == nullptr) throw std::bad_alloc();
     return memory;
 }
@@ -105,5 +110,6 @@ void* operator new(std::size_t size, std::align_val_t alignment) {
 
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
 void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
