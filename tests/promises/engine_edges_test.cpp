@@ -300,6 +300,28 @@ TEST(Promises, P6_ASpareThatIsGoneOrHasNoRoomUnderItSaysSo) {
     }
 }
 
+TEST(Promises, P5_WhatIsLostStaysLostWhenItsBlockMoves) {
+    TestPair pair;
+    pair.fill_main(1);
+    pair.format();
+    pair.open();
+    lose_a_sector(pair, 10);
+    pair.spare->set_fault(pair.remap_of(10)->spare_sector, 1, Fault{.write = true});
+    const std::uint64_t slot = pair.remap_of(10)->slot;
+    ASSERT_EQ(write_sectors(*pair.disk, 80, 1, 2), 0);
+    for (int round = 0; round < 2; round++) {
+        ASSERT_NE(pair.remap_of(10)->slot, slot);
+        EXPECT_EQ(pair.remap_of(10)->lost, 8);
+        EXPECT_EQ(pair.remap_of(10)->retry, 8);
+        read_sectors(*pair.disk, 83, 1, EIO);
+        EXPECT_EQ(read_sectors(*pair.disk, 80, 1), pattern(80, 1, 2));
+        pair.reopen();
+    }
+    pair.main->heal_all();
+    EXPECT_EQ(pair.disk->salvage(), 1u);
+    EXPECT_EQ(read_sectors(*pair.disk, 81, 7), pattern(81, 7, 1));
+}
+
 // The slot refuses the data of a relocation, so no entry ever named it.
 TEST(Promises, ASlotThatRefusesItsFirstWriteIsMarkedBad) {
     TestPair pair;
