@@ -35,6 +35,10 @@ struct Io {
     void (*done)(Io& io) = nullptr;
     void* context = nullptr;
 
+    // The device's, from submit() to complete(): who is told what an IoLoop moved.
+    void (*moved)(Io& io, std::int64_t bytes_or_error) = nullptr;
+    void* device = nullptr;
+
     void complete(int result) {
         error = result;
         done(*this);

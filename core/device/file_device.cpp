@@ -9,7 +9,9 @@
 #include <cstring>
 
 #include "core/device/aligned_buffers.h"
+#include "core/device/call_way.h"
 #include "core/device/file_open.h"
+#include "core/device/io_loop.h"
 #include "core/device/thread_pool.h"
 #include "core/device/zero_file.h"
 
@@ -27,24 +29,36 @@ constexpr std::uint64_t kPieceMax = 1u << 30;
 class FileDevice final : public Device {
 public:
     FileDevice(OpenFile file, std::shared_ptr<ThreadPool> pool)
-        : file_(std::move(file)), zero_(file_), pool_(std::move(pool)) {}
+        : file_(std::move(file)),
+          zero_(file_),
+          pool_(std::move(pool)),
+          way_(best_way(file_.fd.get())) {}
 
     const DeviceInfo& info() const override { return file_.info; }
 
     // After complete() neither the device nor the Io may be touched: the caller may be gone.
     void submit(Io& io) override {
-        if (pool_)
-            pool_->run(
-                [](void* self, void* argument) {
-                    Io& queued = *static_cast<Io*>(argument);
-                    queued.complete(static_cast<FileDevice*>(self)->perform(queued));
-                },
-                this, &io);
+        IoLoop* const loop = IoLoop::current();
+        if (loop != nullptr && way_ == CallWay::loop && start(io, *loop)) return;
+        if (pool_ && !(loop != nullptr && way_ == CallWay::at_once && moves_data(io)))
+            queue(io);
         else
             io.complete(perform(io));
     }
 
 private:
+    void queue(Io& io) {
+        pool_->run(
+            [](void* self, void* argument) {
+                Io& queued = *static_cast<Io*>(argument);
+                queued.complete(static_cast<FileDevice*>(self)->perform(queued));
+            },
+            this, &io);
+    }
+    static bool moves_data(const Io& io) { return io.op == Op::read || io.op == Op::write; }
+    bool fits(const Io& io) const;
+    bool start(Io& io, IoLoop& loop);
+    void finish(Io& io, std::int64_t moved);
     int perform(const Io& io);
     int read(std::uint64_t offset, std::byte* data, std::uint64_t length);
     int write(std::uint64_t offset, const std::byte* data, std::uint64_t length);
@@ -63,14 +77,43 @@ private:
     ZeroFile zero_;
     AlignedBuffers buffers_;
     std::shared_ptr<ThreadPool> pool_;
+    const CallWay way_;
 };
+
+bool FileDevice::fits(const Io& io) const {
+    const std::uint64_t unit = file_.info.logical_block;
+    return io.offset % unit == 0 && io.length % unit == 0 && io.offset <= file_.info.size &&
+           io.length <= file_.info.size - io.offset;
+}
+
+// What is special in any way goes the long way.
+bool FileDevice::start(Io& io, IoLoop& loop) {
+    if (io.op != Op::flush && (!moves_data(io) || !fits(io) || io.length == 0 ||
+                               io.length > kPieceMax || !aligned(io.data)))
+        return false;
+    if (io.op != Op::read && file_.info.read_only) return false;
+    io.device = this;
+    io.moved = [](Io& done, std::int64_t moved) {
+        static_cast<FileDevice*>(done.device)->finish(done, moved);
+    };
+    return loop.start(io, file_.fd.get());
+}
+
+// A call that was interrupted, refused for the moment or short is made again, whole.
+void FileDevice::finish(Io& io, std::int64_t moved) {
+    const bool again = moved == -EINTR || moved == -EAGAIN ||
+                       (moved >= 0 && static_cast<std::uint64_t>(moved) < io.length);
+    if (!again)
+        io.complete(moved < 0 ? static_cast<int>(-moved) : 0);
+    else if (pool_)
+        queue(io);
+    else
+        io.complete(perform(io));
+}
 
 int FileDevice::perform(const Io& io) {
     if (io.op == Op::flush) return flush();
-    const std::uint64_t unit = file_.info.logical_block;
-    if (io.offset % unit != 0 || io.length % unit != 0 || io.offset > file_.info.size ||
-        io.length > file_.info.size - io.offset)
-        return EINVAL;
+    if (!fits(io)) return EINVAL;
     if (io.op == Op::read) return read(io.offset, io.data, io.length);
     if (file_.info.read_only) return EROFS;
     if (io.op == Op::write) return write(io.offset, io.data, io.length);
