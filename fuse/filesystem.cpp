@@ -16,7 +16,7 @@ namespace dmremap {
 
 namespace {
 
-constexpr fuse_ino_t kImage = 2;
+constexpr fuse_ino_t kImage = Filesystem::kImageInode;
 constexpr fuse_ino_t kControl = 3;
 constexpr fuse_ino_t kFirstControlFile = 16;
 constexpr double kForEver = 1e9;               // seconds

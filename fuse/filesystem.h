@@ -29,6 +29,12 @@ public:
     // `last_close` is called, from any thread, whenever nobody has the disk open any more.
     Filesystem(ControlContext context, std::string image_name, std::function<void()> last_close);
 
+    // The disk's inode, for whoever serves its data without libfuse.
+    static constexpr std::uint64_t kImageInode = 2;
+    Disk& disk() { return context_.disk; }
+    // Before every change of the disk's data.
+    void note_write();
+
     // For fuse_session_new(), with this object as its user data.
     static const fuse_lowlevel_ops& operations();
 
@@ -39,7 +45,6 @@ private:
     fuse_ino_t find(fuse_ino_t directory, const std::string& name) const;
     const ControlFile* control_file(fuse_ino_t ino) const;
     int change_attributes(fuse_ino_t ino, const struct stat& wanted, int which);
-    void note_write();
     void list(fuse_req_t request, fuse_ino_t directory, std::size_t size, off_t from) const;
 
     const ControlContext context_;

@@ -86,6 +86,13 @@ unsigned parse_threads(const std::string& text) {
     return number;
 }
 
+Engine parse_engine(const std::string& text) {
+    if (text == "auto") return Engine::automatic;
+    if (text == "ring") return Engine::ring;
+    if (text == "threads") return Engine::threads;
+    usage_error("option engine is one of auto, ring, threads, not \"" + text + "\"");
+}
+
 std::string parse_image(const std::string& text) {
     if (text == "." || text == ".." || text == "control" || text.size() > 255 ||
         text.find('/') != std::string::npos)
@@ -127,6 +134,7 @@ const std::map<std::string, OwnOption, std::less<>>& own_options() {
         {"inject", {Value::needed, [](O& o, S v) { o.inject = v; }}},
         {"log_level", {Value::needed, [](O& o, S v) { o.log_level = parse_log_level(v); }}},
         {"max_threads", {Value::needed, [](O& o, S v) { o.max_threads = parse_threads(v); }}},
+        {"engine", {Value::needed, [](O& o, S v) { o.engine = parse_engine(v); }}},
         {"demo",
          {Value::optional,
           [](O& o, S v) { o.demo_size = v.empty() ? kDemoDefault : parse_demo_size(v); }}},
@@ -290,7 +298,9 @@ std::string mount_usage(const std::string& program) {
            "  allow_other          let other users in\n"
            "  foreground           stay in the foreground (dmremapfs: also -f)\n"
            "  log_level=LEVEL      trace, debug, info, warning, error, critical or off (info)\n"
-           "  max_threads=N        threads that read requests from the kernel (10)\n"
+           "  engine=ENGINE        serve requests by ring (io_uring), threads, or auto (auto)\n"
+           "  max_threads=N        threads that read requests from the kernel (10; ring: at most\n"
+           "                       one a processor)\n"
            "and the options of mount(8) and fstab(5).\n"
            "\n"
            "Other options: -o LIST, -r, -s, -f, -n, -v, -N NAMESPACE, -t TYPE as mount(8) passes\n"

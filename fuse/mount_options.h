@@ -13,6 +13,9 @@
 
 namespace dmremap {
 
+// How requests are served: by loops over io_uring, by a thread for each, or whichever can be had.
+enum class Engine : std::uint8_t { automatic, ring, threads };
+
 struct MountOptions {
     std::string program;  // program_name()
     std::string main;     // with demo: a name only
@@ -32,6 +35,7 @@ struct MountOptions {
     std::string log_level;        // as spdlog names them; "" when not given
     std::string mount_namespace;  // -N: a PID or a path, "" without
     unsigned max_threads = 10;
+    Engine engine = Engine::automatic;
 
     // What goes on to libfuse and the kernel as it stands, in order.
     std::vector<std::string> kernel_options;

@@ -48,7 +48,10 @@ private:
 }  // namespace
 
 Session::Session(Filesystem& filesystem, const MountOptions& options)
-    : mountpoint_(options.mountpoint), max_threads_(options.max_threads) {
+    : filesystem_(filesystem),
+      mountpoint_(options.mountpoint),
+      engine_(options.engine),
+      max_threads_(options.max_threads) {
     fuse_set_log_func(log_line);
     OptionList list;
     list.add("fsname=" + options.main);
@@ -80,6 +83,19 @@ void Session::mount() {
 }
 
 int Session::serve() {
+    if (engine_ != Engine::threads) {
+        try {
+            ring_.emplace(filesystem_, *session_, max_threads_);
+        } catch (const Refusal& refusal) {
+            if (engine_ == Engine::ring) throw;
+            spdlog::info("{}; requests are served by threads", refusal.what());
+        }
+    }
+    spdlog::info("requests are served by {}", ring_ ? "io_uring" : "threads");
+    return ring_ ? ring_->serve() : serve_by_libfuse();
+}
+
+int Session::serve_by_libfuse() {
     fuse_loop_config* config = fuse_loop_cfg_create();
     if (!config) return ENOMEM;
     // A descriptor a thread: the kernel's queues are not shared between them.

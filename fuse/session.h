@@ -3,10 +3,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "fuse/filesystem.h"
 #include "fuse/mount_options.h"
+#include "fuse/ring_server.h"
 
 namespace dmremap {
 
@@ -32,9 +34,14 @@ private:
         void operator()(fuse_session* session) const { fuse_session_destroy(session); }
     };
 
+    int serve_by_libfuse();
+
+    Filesystem& filesystem_;
     const std::string mountpoint_;
+    const Engine engine_;
     const unsigned max_threads_;
     std::unique_ptr<fuse_session, Free> session_;
+    std::optional<RingServer> ring_;
     bool mounted_ = false;
 };
 

@@ -22,6 +22,7 @@ struct Task {
     std::size_t capacity = 0;
     void* owner = nullptr;     // the taker's
     void* reply_to = nullptr;  // the taker's
+    int channel = -1;          // the taker's
 };
 
 class TaskPool {

@@ -82,7 +82,7 @@ write_calls() { sed -n 's/^syscw: //p' "/proc/$1/io" 2>/dev/null; }
 
 # A foreground daemon in $pid, in what state it may be.
 start_daemon() {
-    "$bin/mount.dmremapfs" "$main" "$mnt" -o "spare=$spare,inject=$faults,foreground" >"$work/log" 2>&1 &
+    "$bin/mount.dmremapfs" "$main" "$mnt" -o "spare=$spare,inject=$faults,engine=$engine,foreground" >"$work/log" 2>&1 &
     pid=$!
     disown "$pid" # the shell would tell of each that was killed
 }

@@ -129,9 +129,12 @@ make_pair() {
 
 ctl() { "$bin/dmremapctl" "$@"; }
 
+# The engine that serves the mounts, where a test wants another one than the usual.
+engine=${DMREMAP_ENGINE:-auto}
+
 # mount_disk [OPTIONS]: returns when the mount works. Comes off at the end by itself.
 mount_disk() {
-    local options="spare=$spare"
+    local options="spare=$spare,engine=$engine"
     [ -s "$faults" ] && options+=",inject=$faults"
     [ $# -gt 0 ] && options+=",$1"
     "$bin/mount.dmremapfs" "$main" "$mnt" -o "$options"

@@ -53,12 +53,13 @@ TEST(MountOptions, TheUsualCommand) {
 TEST(MountOptions, EveryOwnOption) {
     const auto o =
         parse({"dmremapfs", "m", "d", "-o", "spare=s,ro,rescue,accept_changed_main", "-o",
-               "take_over,foreground,image=a b.img,inject=f", "-olog_level=warn,max_threads=3"});
+               "take_over,foreground,image=a b.img,inject=f", "-olog_level=warn,max_threads=3,engine=ring"});
     EXPECT_TRUE(o.read_only && o.rescue && o.accept_changed_main && o.take_over && o.foreground);
     EXPECT_EQ(o.image, "a b.img");
     EXPECT_EQ(o.inject, "f");
     EXPECT_EQ(o.log_level, "warning");
     EXPECT_EQ(o.max_threads, 3u);
+    EXPECT_EQ(o.engine, Engine::ring);
 }
 
 TEST(MountOptions, AsMount8CallsIt) {
@@ -120,7 +121,7 @@ TEST(MountOptions, SloppyIgnoresTheUnknownButNotTheWrong) {
 TEST(MountOptions, ValuesAreChecked) {
     for (const char* list : {"image=", "image=a/b", "image=..", "image=control", "image",
                              "log_level=loud", "max_threads=0", "max_threads=4x", "max_threads=-1",
-                             "max_threads=99999999999", "ro=1", "spare", "inject="})
+                             "max_threads=99999999999", "engine=fast", "engine", "ro=1", "spare", "inject="})
         EXPECT_NE(refused_option(list), "") << list;
     EXPECT_NE(refused_option("image=" + std::string(256, 'x')), "");
 }

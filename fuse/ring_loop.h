@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One of a few threads that serve the mount. It waits for a message, and does at once what can be
+// done at once. What cannot, a call to a disk, goes to an io_uring; and as long as some are under
+// way there, messages and answers go there, too, and one system call starts what was queued and
+// fetches what has ended. So few threads serve a queue as deep as the kernel makes it, and a
+// shallow one is served as directly as it can be.
+//
+// It has two descriptors of the mount. The one that waits is read while nothing is under way: the
+// kernel wakes one reader for a message. The other one does not wait, for io_uring tries a call
+// before it sets up a wait for it only where the descriptor says so; otherwise each would cost a
+// worker thread of the kernel.
+//
+// Reads and writes of the disk do not pass libfuse: their messages are a header and a place, and
+// their answers a header before the data (data_slot.h). All else, rare and perhaps slow, goes to
+// libfuse on another thread, so that nobody who asks the control directory holds up the disk.
+//
+// Interrupts are ignored, as libfuse would do with an operation that asks nobody for them: a
+// request to a disk ends when the disk has answered.
+#pragma once
+
+#include <liburing.h>
+
+#include <cstdint>
+#include <functional>
+
+#include "core/device/io_loop.h"
+#include "fuse/data_slot.h"
+
+namespace dmremap {
+
+class Filesystem;
+
+// Not a thread yet: run() makes the calling one the loop's.
+class RingLoop final : public IoLoop {
+public:
+    // `elsewhere(slot, length)` takes over a message that is no read or write of the disk, with its
+    // slot; it must not block.
+    using Elsewhere = std::function<void(DataSlot&, std::size_t)>;
+    RingLoop(Filesystem& filesystem, DataSlots& slots, int waiting, int not_waiting,
+             Elsewhere elsewhere);
+
+    // Throws Refusal(system) where there is no io_uring.
+    static void require();
+
+    // Makes the ring, which is this thread's alone; until the file system is unmounted, and all
+    // calls that were started here have ended. 0 or a positive errno.
+    int run();
+
+    bool start(Io& io, int fd) override;
+
+private:
+    io_uring_sqe* next_entry();
+    void serve_one();
+    void serve_ring();
+    void receive();
+    void received(DataSlot& slot, int result);
+    void handle(DataSlot& slot, std::size_t length);
+    void submit(DataSlot& slot, Op op, std::uint64_t offset, std::size_t length);
+    static void answered(Request& request, int error);
+    bool reply(DataSlot& slot);
+    void settle(const io_uring_cqe& entry);
+
+    Filesystem& filesystem_;
+    DataSlots& slots_;
+    const int waiting_, not_waiting_;
+    const Elsewhere elsewhere_;
+    io_uring ring_{};
+    std::uint64_t under_way_ =
+        0;  // calls that were started and have not ended, but for receive()'s
+    bool receiving_ = false;
+    bool at_once_ = false;  // answers need not be queued, for nothing is under way
+    bool ended_ = false;
+    int error_ = 0;
+};
+
+}  // namespace dmremap
