@@ -15,7 +15,7 @@ CONFIGURE = cmake -G Ninja -S . -DCMAKE_BUILD_TYPE=$(BUILD_TYPE) $(CCACHE)
 CTEST = ctest --output-on-failure -j $(JOBS)
 
 # Configured once; CMake itself notices later changes of its files.
-.PHONY: all deps demo test asan tsan fuzz torture mutants coverage lint format install clean help
+.PHONY: all deps demo test asan tsan fuzz torture bench mutants coverage lint format install clean help
 
 all: build/build.ninja
 	cmake --build build -j $(JOBS)
@@ -85,6 +85,13 @@ torture:
 	@$(MAKE) --no-print-directory all
 	scripts/torture build $(MINUTES)
 
+# Every way to serve an image as a file, side by side; BENCH='--loads randread-16 --rounds 3' for less.
+bench:
+	@scripts/deps build bench
+	@$(MAKE) --no-print-directory build/build.ninja
+	cmake --build build -j $(JOBS) --target dmremapfs dmremapctl plain_daemon remap_share
+	DMREMAP_BIN=$(CURDIR)/build/bin tests/bench/bench.py $(BENCH)
+
 # Bugs planted in a copy of the tree, one at a time; MUTANTS='zero-as-discard unmap-*' for some.
 mutants:
 	@scripts/deps build mutants
@@ -125,6 +132,7 @@ help:
 	@echo 'make tsan      unit and property tests under ThreadSanitizer'
 	@echo 'make fuzz      fuzz every parser and opener, SECONDS=60 each (clang; TARGETS=...)'
 	@echo 'make torture   power cuts, kill -9, random operations, races: fresh seeds for MINUTES=60'
+	@echo 'make bench     how fast, beside a bare FUSE daemon, qemu-storage-daemon and nbdkit (BENCH=...)'
 	@echo 'make mutants   plant bugs in a copy of the tree; which test catches each? (MUTANTS=...)'
 	@echo 'make coverage  which lines of core/ the tests run'
 	@echo 'make lint      formatting, clang-tidy, shellcheck, licence lines'
