@@ -113,6 +113,17 @@ TEST(Promises, P6_ResourceErrorsRelocateNothing) {
     }
 }
 
+// They pass: a request waits for that a little before it fails.
+TEST(Promises, P6_ResourceErrorsAreTriedAgain) {
+    TestPair pair;
+    pair.fill_main(1);
+    pair.format();
+    pair.open();
+    pair.plan->apply("main bad all 1000+8 error=EAGAIN times=4\n");
+    EXPECT_EQ(read_sectors(*pair.disk, 1000, 8), pattern(1000, 8, 1));
+    EXPECT_EQ(pair.disk->status().active_mappings, 0u);
+}
+
 TEST(Promises, P6_MediumErrorsAllRelocate) {
     for (const char* error : {"EIO", "ENODATA", "EILSEQ", "EREMOTEIO", "ETIMEDOUT"}) {
         SCOPED_TRACE(error);

@@ -12,6 +12,7 @@
 #include <random>
 
 #include "core/device/fault_device.h"
+#include "core/device/file_device.h"
 #include "core/meta/examine.h"
 #include "core/meta/format_spare.h"
 #include "core/pair/pair.h"
@@ -267,6 +268,19 @@ TEST(Promises, P8_RequestsOutsideTheDiskAreRefused) {
     EXPECT_EQ(pair.disk->read(size, block.data(), 0), 0);
 }
 
+// The descriptors of this process that may write to the file.
+std::vector<int> writing_flags(const std::string& path) {
+    std::vector<int> found;
+    for (const auto& link : std::filesystem::directory_iterator("/proc/self/fd")) {
+        std::error_code gone;
+        const auto target = std::filesystem::read_symlink(link.path(), gone).string();
+        if (gone || target != path) continue;
+        const int flags = fcntl(std::atoi(link.path().filename().c_str()), F_GETFL);
+        if ((flags & O_ACCMODE) != O_RDONLY) found.push_back(flags);
+    }
+    return found;
+}
+
 // Images are opened so that the system reports a failing write at once and at its place.
 TEST(Promises, P9_WritesAreNotCachedBehindOurBack) {
     std::string directory = (std::filesystem::temp_directory_path() / "dmremap-XXXXXX").string();
@@ -278,18 +292,22 @@ TEST(Promises, P9_WritesAreNotCachedBehindOurBack) {
     }
     {
         const DevicePair devices = open_pair(main_path, spare_path, {});
-        unsigned found = 0;
-        for (const auto& link : std::filesystem::directory_iterator("/proc/self/fd")) {
-            std::error_code gone;
-            const auto target = std::filesystem::read_symlink(link.path(), gone).string();
-            if (gone || (target != main_path && target != spare_path)) continue;
-            const int flags = fcntl(std::atoi(link.path().filename().c_str()), F_GETFL);
-            if ((flags & O_ACCMODE) == O_RDONLY) continue;
-            ++found;
-            EXPECT_TRUE((flags & O_DIRECT) != 0 || (flags & O_DSYNC) == O_DSYNC)
-                << target << " is open with flags " << std::oct << flags;
+        for (const std::string& path : {main_path, spare_path}) {
+            const auto all = writing_flags(path);
+            EXPECT_FALSE(all.empty());
+            for (const int flags : all)
+                EXPECT_TRUE((flags & O_DIRECT) != 0 || (flags & O_DSYNC) == O_DSYNC)
+                    << path << " is open with flags " << std::oct << flags;
         }
-        EXPECT_GE(found, 2u);
+    }
+    {
+        FileOptions cached;
+        cached.direct = false;
+        const auto device = open_file_device(main_path, cached);
+        const auto all = writing_flags(main_path);
+        EXPECT_FALSE(all.empty());
+        for (const int flags : all)
+            EXPECT_EQ(flags & O_DSYNC, O_DSYNC) << "flags " << std::oct << flags;
     }
     std::filesystem::remove_all(directory);
 }
