@@ -56,7 +56,7 @@ TEST(RemapMap, ALaterPutReplaces) {
 
 TEST(RemapMap, LargeNumbersAreNotCut) {
     RemapMap map(1ull << 46);
-    const std::uint64_t block = (1ull << 34) - 1, slot = Remap::kFenced - 1;
+    const std::uint64_t block = (1ull << 34) - 1, slot = (1ull << 47) + 5;
     map.put(remap(block, slot, 0xff));
     ASSERT_NE(map.find(block), nullptr);
     EXPECT_EQ(map.find(block)->slot, slot);
