@@ -19,7 +19,7 @@ constexpr std::size_t kHeaders = sizeof(fuse_in_header) + sizeof(fuse_write_in);
 constexpr std::size_t kMade = 32;            // ahead
 constexpr std::size_t kTouched = 64 * 1024;  // bytes of each
 constexpr std::size_t kKept = 64;            // the memory of more is given back
-constexpr std::size_t kMost = 1024;          // more than the kernel ever has under way
+constexpr std::size_t kMost = 1024;          // at once; further messages wait in the kernel
 
 }  // namespace
 

@@ -3,6 +3,7 @@
 
 #include <linux/fuse.h>
 #include <spdlog/spdlog.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -31,25 +32,20 @@ std::uint64_t tagged(void* subject, Kind kind) {
 // Its own thread's loop, so that only one thread ever touches a ring.
 RingLoop* mine() { return static_cast<RingLoop*>(IoLoop::current()); }
 
-// 0 or a negative errno.
-int make_ring(io_uring& ring) {
-    io_uring_params parameters{};
-    // Nobody else enters the ring, and what has ended is told when it is asked for: no interrupts.
-    parameters.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
-    const int failed = io_uring_queue_init_params(kEntries, &ring, &parameters);
-    if (failed != -EINVAL) return failed;
-    return io_uring_queue_init(kEntries, &ring, 0);  // before Linux 6.1
+// Nobody else enters the ring, and what has ended is told when it is asked for: no interrupts. Both
+// since Linux 6.1. The thread that enables the ring is the one.
+constexpr unsigned kFlags =
+    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_R_DISABLED;
+
+// As a system call: liburing 2.3 declares a function for it, and does not have it.
+int enable(const io_uring& ring) {
+    return ::syscall(__NR_io_uring_register, ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr,
+                     0) == 0
+               ? 0
+               : errno;
 }
 
 }  // namespace
-
-void RingLoop::require() {
-    io_uring ring{};
-    if (const int failed = make_ring(ring); failed < 0)
-        throw Refusal(RefusalKind::system,
-                      std::string("io_uring cannot be had: ") + std::strerror(-failed));
-    io_uring_queue_exit(&ring);
-}
 
 RingLoop::RingLoop(Filesystem& filesystem, DataSlots& slots, int waiting, int not_waiting,
                    Elsewhere elsewhere)
@@ -57,7 +53,15 @@ RingLoop::RingLoop(Filesystem& filesystem, DataSlots& slots, int waiting, int no
       slots_(slots),
       waiting_(waiting),
       not_waiting_(not_waiting),
-      elsewhere_(std::move(elsewhere)) {}
+      elsewhere_(std::move(elsewhere)) {
+    int failed = io_uring_queue_init(kEntries, &ring_, kFlags);
+    if (failed == -EINVAL) failed = io_uring_queue_init(kEntries, &ring_, IORING_SETUP_R_DISABLED);
+    if (failed < 0)
+        throw Refusal(RefusalKind::system,
+                      std::string("io_uring cannot be had: ") + std::strerror(-failed));
+}
+
+RingLoop::~RingLoop() { io_uring_queue_exit(&ring_); }
 
 io_uring_sqe* RingLoop::next_entry() {
     io_uring_sqe* entry = io_uring_get_sqe(&ring_);
@@ -66,7 +70,7 @@ io_uring_sqe* RingLoop::next_entry() {
 }
 
 int RingLoop::run() {
-    if (const int failed = make_ring(ring_); failed < 0) return -failed;
+    if (const int failed = enable(ring_)) return failed;
     current_ = this;
     while (!ended_ || under_way_ != 0) {
         if (under_way_ == 0 && !receiving_)
@@ -75,7 +79,6 @@ int RingLoop::run() {
             serve_ring();
     }
     current_ = nullptr;
-    io_uring_queue_exit(&ring_);
     return error_;
 }
 
@@ -86,10 +89,8 @@ void RingLoop::serve_one() {
         return;
     }
     slot->channel = waiting_;
-    at_once_ = true;
     const ssize_t got = ::read(waiting_, slot->message(), DataSlots::message_capacity());
     received(*slot, got < 0 ? -errno : static_cast<int>(got));
-    at_once_ = false;
 }
 
 void RingLoop::serve_ring() {
@@ -146,7 +147,7 @@ void RingLoop::received(DataSlot& slot, int result) {
     if (result < 0) {
         slots_.give_back(&slot);
         // ENOENT: the request was taken back before we had it.
-        if (result == -EINTR || result == -EAGAIN || result == -ENOENT) return;
+        if (result == -EINTR || result == -EAGAIN || result == -ENOENT || result == -ENOMEM) return;
         ended_ = true;
         error_ = result == -ENODEV ? 0 : -result;
         return;
@@ -212,8 +213,9 @@ void RingLoop::answered(Request& request, int error) {
         length = sizeof(out);
     }
     slot.make_reply(error, length);
+    // By the descriptor that waits an answer in the ring would cost a worker thread.
     RingLoop* const loop = mine();
-    if (loop != nullptr && !loop->at_once_ && loop->reply(slot)) return;
+    if (loop != nullptr && slot.channel == loop->not_waiting_ && loop->reply(slot)) return;
     [[maybe_unused]] const ssize_t written = ::write(slot.channel, slot.reply(), slot.reply_length);
     slot.owner->give_back(&slot);
 }

@@ -35,15 +35,14 @@ class RingLoop final : public IoLoop {
 public:
     // `elsewhere(slot, length)` takes over a message that is no read or write of the disk, with its
     // slot; it must not block.
+    // Throws Refusal(system) where an io_uring cannot be had.
     using Elsewhere = std::function<void(DataSlot&, std::size_t)>;
     RingLoop(Filesystem& filesystem, DataSlots& slots, int waiting, int not_waiting,
              Elsewhere elsewhere);
+    ~RingLoop() override;
 
-    // Throws Refusal(system) where there is no io_uring.
-    static void require();
-
-    // Makes the ring, which is this thread's alone; until the file system is unmounted, and all
-    // calls that were started here have ended. 0 or a positive errno.
+    // Takes the ring for this thread alone; until the file system is unmounted, and all calls that
+    // were started here have ended. 0 or a positive errno.
     int run();
 
     bool start(Io& io, int fd) override;
@@ -65,10 +64,8 @@ private:
     const int waiting_, not_waiting_;
     const Elsewhere elsewhere_;
     io_uring ring_{};
-    std::uint64_t under_way_ =
-        0;  // calls that were started and have not ended, but for receive()'s
+    std::uint64_t under_way_ = 0;  // calls in the ring, but for the one that receives
     bool receiving_ = false;
-    bool at_once_ = false;  // answers need not be queued, for nothing is under way
     bool ended_ = false;
     int error_ = 0;
 };

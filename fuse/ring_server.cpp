@@ -40,7 +40,6 @@ int RingServer::clone_channel(int session) {
 
 RingServer::RingServer(Filesystem& filesystem, fuse_session& session, unsigned most_loops)
     : session_(session), others_(kOtherThreads) {
-    RingLoop::require();
     const unsigned loops = std::min(
         most_loops, std::clamp(std::thread::hardware_concurrency(), kLeastLoops, kMostLoops));
     const auto elsewhere = [this](DataSlot& slot, std::size_t length) {

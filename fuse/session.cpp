@@ -74,26 +74,31 @@ Session::Session(Filesystem& filesystem, const MountOptions& options)
 void Session::unmount() {
     if (mounted_) fuse_session_unmount(session_.get());
     mounted_ = false;
+    // Its descriptors would keep the kernel waiting for answers that nobody gives any more.
+    ring_.reset();
 }
 
 void Session::mount() {
     if (fuse_session_mount(session_.get(), mountpoint_.c_str()) != 0)
         throw Refusal(RefusalKind::system, mountpoint_ + " cannot be mounted on");
     mounted_ = true;
+    choose_engine();
 }
 
-int Session::serve() {
+void Session::choose_engine() {
     if (engine_ != Engine::threads) {
         try {
             ring_.emplace(filesystem_, *session_, max_threads_);
         } catch (const Refusal& refusal) {
             if (engine_ == Engine::ring) throw;
             spdlog::info("{}; requests are served by threads", refusal.what());
+            return;
         }
     }
     spdlog::info("requests are served by {}", ring_ ? "io_uring" : "threads");
-    return ring_ ? ring_->serve() : serve_by_libfuse();
 }
+
+int Session::serve() { return ring_ ? ring_->serve() : serve_by_libfuse(); }
 
 int Session::serve_by_libfuse() {
     fuse_loop_config* config = fuse_loop_cfg_create();

@@ -20,7 +20,8 @@ public:
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
-    // Throws Refusal(system); libfuse has logged why.
+    // Mounts, and makes ready what is to serve. Throws Refusal(system); of mounting libfuse has
+    // logged why.
     void mount();
 
     // Serves until the file system is unmounted, from threads of its own. 0 or a positive errno.
@@ -34,6 +35,7 @@ private:
         void operator()(fuse_session* session) const { fuse_session_destroy(session); }
     };
 
+    void choose_engine();
     int serve_by_libfuse();
 
     Filesystem& filesystem_;
