@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "fuse/image_range.h"
 #include "fuse/reply_channel.h"
 
 namespace dmremap {
@@ -47,26 +48,26 @@ void ImageFile::answer(Request& request, int error) {
 }
 
 void ImageFile::read(fuse_req_t fuse, std::uint64_t offset, std::size_t length) {
-    length = offset < size_ ? std::min<std::uint64_t>(length, size_ - offset) : 0;
-    if (length == 0) {
+    const ImageRange range = image_range(disk_, Op::read, offset, length);
+    if (range.length == 0) {
         fuse_reply_buf(fuse, nullptr, 0);
         return;
     }
-    if (Task* task = take(fuse, Op::read, offset, length)) disk_.submit(task->request);
+    if (Task* task = take(fuse, Op::read, offset, range.length)) disk_.submit(task->request);
 }
 
 void ImageFile::write(fuse_req_t fuse, std::uint64_t offset, const char* data, std::size_t length) {
-    if (length > 0 && offset >= size_) {
-        fuse_reply_err(fuse, ENOSPC);
+    const ImageRange range = image_range(disk_, Op::write, offset, length);
+    if (range.error != 0) {
+        fuse_reply_err(fuse, range.error);
         return;
     }
-    if (length == 0) {
+    if (range.length == 0) {
         fuse_reply_write(fuse, 0);
         return;
     }
-    length = std::min<std::uint64_t>(length, size_ - offset);
-    if (Task* task = take(fuse, Op::write, offset, length)) {
-        std::memcpy(task->memory, data, length);
+    if (Task* task = take(fuse, Op::write, offset, range.length)) {
+        std::memcpy(task->memory, data, range.length);
         disk_.submit(task->request);
     }
 }

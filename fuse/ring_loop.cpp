@@ -15,6 +15,7 @@
 
 #include "core/refusal.h"
 #include "fuse/filesystem.h"
+#include "fuse/image_range.h"
 
 namespace dmremap {
 
@@ -183,21 +184,17 @@ void RingLoop::handle(DataSlot& slot, std::size_t length) {
     }
 }
 
-// A read is whole up to the end of the disk; a write that begins behind it is ENOSPC, as on a block
-// device.
 void RingLoop::submit(DataSlot& slot, Op op, std::uint64_t offset, std::size_t length) {
-    const std::uint64_t size = filesystem_.disk().size();
     length = std::min<std::size_t>(length, Filesystem::kMostTransferred);
-    const bool behind = length != 0 && offset >= size;
-    length = offset < size ? std::min<std::uint64_t>(length, size - offset) : 0;
+    const ImageRange range = image_range(filesystem_.disk(), op, offset, length);
     slot.request.op = op;
     slot.request.offset = offset;
-    slot.request.length = length;
+    slot.request.length = range.length;
     slot.request.data = slot.data();
     slot.request.context = &slot;
     slot.request.done = answered;
-    if (length == 0)
-        answered(slot.request, behind && op == Op::write ? ENOSPC : 0);
+    if (range.length == 0)
+        answered(slot.request, range.error);
     else
         filesystem_.disk().submit(slot.request);
 }

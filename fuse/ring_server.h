@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Serves a mount by loops over io_uring (ring_loop.h): opens their descriptors, starts and ends them,
-// and gives libfuse, on threads of their own, what is not the disk's data.
+// Serves a mount by loops over io_uring (ring_loop.h): opens their descriptors, starts and ends
+// them, and gives libfuse, on threads of their own, what is not the disk's data.
 #pragma once
 
 #include <memory>

@@ -55,20 +55,36 @@ TEST(Promises, P2_AFencedBlockKeepsTheSpareFromBeingMarkedClean) {
     EXPECT_EQ(pair.disk->status().state, State::healthy);
 }
 
+// While it lives, main's or the spare's flushes fail.
+class FailingFlushes {
+public:
+    FailingFlushes(TestPair& pair, bool of_main) : medium_(of_main ? *pair.main : *pair.spare) {
+        medium_.set_hook(
+            [](const Call& call) { return call.op == Op::flush ? EIO : Medium::kPass; });
+    }
+    ~FailingFlushes() { medium_.set_hook(nullptr); }
+
+private:
+    Medium& medium_;
+};
+
+void written(TestPair& pair) {
+    pair.fill_main(1);
+    pair.format();
+    pair.open();
+    ASSERT_EQ(write_sectors(*pair.disk, 0, 16, 2), 0);
+}
+
 TEST(Promises, P2_AFlushThatFailsAtTheEndKeepsTheSpareFromBeingMarkedClean) {
     for (const bool of_main : {true, false}) {
         TestPair pair;
-        pair.fill_main(1);
-        pair.format();
-        pair.open();
-        ASSERT_EQ(write_sectors(*pair.disk, 0, 16, 2), 0);
-        (of_main ? pair.main : pair.spare)->set_hook([](const Call& call) {
-            return call.op == Op::flush ? EIO : Medium::kPass;
-        });
-        EXPECT_NE(pair.disk->close(), 0);
-        EXPECT_NE(pair.disk->close(), 0) << "the second answer is the first";
-        pair.disk.reset();
-        (of_main ? pair.main : pair.spare)->set_hook(nullptr);
+        written(pair);
+        {
+            const FailingFlushes failing(pair, of_main);
+            EXPECT_NE(pair.disk->close(), 0);
+            EXPECT_NE(pair.disk->close(), 0) << "the second answer is the first";
+            pair.disk.reset();
+        }
         EXPECT_FALSE(marked_clean(pair));
         pair.open();
         EXPECT_EQ(read_sectors(*pair.disk, 0, 16), pattern(0, 16, 2));
@@ -79,15 +95,11 @@ TEST(Promises, P2_AFlushThatFailsAtTheEndKeepsTheSpareFromBeingMarkedClean) {
 TEST(Promises, P2_AFlushThatFailedOnceKeepsTheSpareFromBeingMarkedClean) {
     for (const bool of_main : {true, false}) {
         TestPair pair;
-        pair.fill_main(1);
-        pair.format();
-        pair.open();
-        ASSERT_EQ(write_sectors(*pair.disk, 0, 16, 2), 0);
-        Medium& medium = of_main ? *pair.main : *pair.spare;
-        medium.set_hook(
-            [](const Call& call) { return call.op == Op::flush ? EIO : Medium::kPass; });
-        EXPECT_EQ(pair.disk->flush(), EIO);
-        medium.set_hook(nullptr);
+        written(pair);
+        {
+            const FailingFlushes failing(pair, of_main);
+            EXPECT_EQ(pair.disk->flush(), EIO);
+        }
         EXPECT_NE(pair.disk->close(), 0);
         pair.disk.reset();
         EXPECT_FALSE(marked_clean(pair));
