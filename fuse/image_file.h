@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The data of disk.img: file operations become requests to the disk and are answered from their
-// completions.
+// completions. Loops over io_uring serve reads and writes without it (ring_loop.h); the rest of the
+// operations comes here always.
 //
 // No call here waits for the disk: the request owns its task, and whoever completes it (perhaps the
 // calling thread, before the call returns) replies. So a request that is parked or retried holds
