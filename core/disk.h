@@ -19,12 +19,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/device/device.h"
 #include "core/engine/piece.h"
 #include "core/events.h"
+#include "core/parameter_rules.h"
 #include "core/range_result.h"
 #include "core/state.h"
 #include "core/stats.h"
@@ -76,7 +78,8 @@ struct RemapInfo {
     std::uint8_t reason;  // enum dmr_reason
 };
 
-// The status line's numbers and those beside it, all since open unless they are a count of what is.
+// The status line's numbers and those beside it, all since open, or since clear_stats(), unless
+// they are a count of what is.
 struct DiskStatus {
     std::string main, spare;  // names as given
     std::string uuid, label;
@@ -92,6 +95,7 @@ struct DiskStatus {
     std::uint64_t slots_used = 0;  // remapped
     std::uint64_t slots_bad = 0;   // bad slots, and free ones on retired pages
     std::uint64_t retired_pages = 0;
+    std::uint64_t scanned_sectors = 0;  // of main, from 0 on, as the superblock said at open
     std::uint64_t uptime_ns = 0;
 };
 
@@ -130,7 +134,24 @@ public:
     // slot freed. Refused while main does not take the data or sectors are lost; and for all blocks
     // while a page of the entry table is retired, for an older claim on the block may stand there,
     // which would win once the newer one is gone. Blocks, as remap().
-    virtual RangeResult unmap(std::uint64_t sector, std::uint64_t count) = 0;
+    //
+    // By force a block goes back although sectors are lost, if all of them are retry sectors: they
+    // are not written, so that main then answers for them as it would have for a retry, with an
+    // error or with the data. A block with other lost sectors is refused all the same: what main
+    // holds of those is older than what was lost.
+    virtual RangeResult unmap(std::uint64_t sector, std::uint64_t count, bool force) = 0;
+    RangeResult unmap(std::uint64_t sector, std::uint64_t count) {
+        return unmap(sector, count, false);
+    }
+
+    // The parameters in force, and a change of one: 0 once it is in force and durable; EINVAL out
+    // of its range; EROFS; or the errno of the superblock, when it is in force but perhaps gone at
+    // the next open. Blocks for a round of healing.
+    virtual Parameters parameters() const = 0;
+    virtual int set_parameter(const ParameterRule& rule, std::uint32_t value) = 0;
+
+    // The counters of status() begin again at 0; what is a count of what is stays.
+    virtual void clear_stats() = 0;
 
     // A consistent picture of each number; cheap enough to be polled. Throws bad_alloc, as
     // list_remaps().
@@ -139,6 +160,9 @@ public:
     // Calls `each` for every remap, as they are when it begins, in order of main sectors; takes no
     // lock while in `each`. Needs 32 bytes a remap.
     virtual void list_remaps(const std::function<void(const RemapInfo&)>& each) const = 0;
+
+    // The remap that the sector's block has in the entry table, if any.
+    virtual std::optional<RemapInfo> find_remap(std::uint64_t sector) const = 0;
 
     // Waits for background work, commits what is pending, takes the witness, sets the clean mark.
     // 0, or the errno of what could not be written (the next open then recovers as from a crash).

@@ -16,7 +16,7 @@ struct RangeResult {
     //   ENODEV   the disk was closed; from `sector` on nothing was tried
     //   EROFS    the disk is, or has become, read-only
     //   ENOSPC   no slot is left
-    //   ENODATA  unmap: sectors of the block are lost, and would read as something else from main
+    //   ENODATA  unmap: sectors of the block are lost; see Disk::unmap()
     //   EAGAIN   unmap: an older record of the block may be on the spare; see Disk::unmap()
     //   EIO      main or the slot cannot be read or written, or the change not be committed
     // or what the device said.

@@ -30,8 +30,10 @@ struct OpTotals {
 
 struct Totals {
     std::array<OpTotals, kOps> op;  // by Op
-    std::uint64_t main_errors = 0;  // calls that main failed
+    std::uint64_t main_errors = 0;  // calls that main failed, of every Op
     std::uint64_t spare_errors = 0;
+    std::array<std::uint64_t, kOps> main_failed{};  // the same by Op
+    std::array<std::uint64_t, kOps> spare_failed{};
     std::uint64_t remaps = 0;                         // blocks remapped since open
     std::array<std::uint64_t, 8> remaps_by_reason{};  // by enum dmr_reason
     std::uint64_t moves = 0;                          // slot to slot
@@ -43,5 +45,8 @@ struct Totals {
 
     const OpTotals& of(Op o) const { return op[static_cast<unsigned>(o)]; }
 };
+
+// What was counted between two readings.
+Totals since(const Totals& now, const Totals& then);
 
 }  // namespace dmremap

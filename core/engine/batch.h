@@ -60,8 +60,8 @@ public:
     // back from main; otherwise the user wrote them. Throws bad_alloc.
     void change_marks(const Remap& remap, SectorMask lost, SectorMask retry, bool salvaged);
 
-    // The block's data was written to main, too; once that is durable and proven, its slot becomes
-    // free. Throws bad_alloc.
+    // The block's data, but for what is lost, was written to main, too; once that is durable and
+    // proven, its slot becomes free. Throws bad_alloc.
     void unmap(const Remap& remap, const BlockData& data);
 
     bool empty() const { return staged_.empty(); }
@@ -100,6 +100,7 @@ private:
     void commit_claims(int tried);
     void commit_unmaps();
     int judge_unmap(const Staged& staged);
+    int compare_main(const Staged& staged);
     void publish_unmap(Staged& staged);
     void back_to_a_slot(Staged& staged);
     void send_elsewhere(Staged& staged);

@@ -2,13 +2,15 @@
 // Blocks that go back to main.
 //
 // Order, behind the closed gate:
-//   1. the block's data to main; flush main; read it back and compare
+//   1. the block's data to main, but for lost sectors; flush main; read it back and compare
 //   2. commit the entry as free, like any other change (both copies, see entry_table.h)
 //   3. publish: the block is on main; acknowledge
 //
-// Until the gate opens main and slot hold the same data, so at any instant before that either
-// answer a later open finds, "in the slot" or "on main", is right. Afterwards main changes and the
-// slot may be given to another block; so the entry's old version must never count again:
+// Until the gate opens main and slot hold the same data (a lost sector goes back only by force, and
+// only while main may have its last copy: then an error and what main gives are both right), so at
+// any instant before that either answer a later open finds, "in the slot" or "on main", is right.
+// Afterwards main changes and the slot may be given to another block; so the entry's old version
+// must never count again:
 //   * Both copies must say "free". Where only one is known to, or none (the page failed), the block
 //     stays remapped: the same data goes to another slot, on another page, with a newer sequence
 //     that wins whatever is on the failed page. It is never "rolled back" in memory to its old
@@ -29,6 +31,8 @@ void Batch::unmap(const Remap& remap, const BlockData& data) {
     Staged staged;
     staged.block = remap.block;
     staged.slot = remap.slot;
+    staged.lost = remap.lost;
+    staged.retry = remap.retry;
     staged.reason = disk_.table->entry(remap.slot).reason;
     staged.data = std::make_unique<BlockData>(data);
     staged.unmap = true;
@@ -43,13 +47,27 @@ int Batch::judge_unmap(const Staged& staged) {
     if (disk_.table->may_have_older_claim(staged.block)) {
         return EAGAIN;
     }
+    return compare_main(staged);
+}
+
+int Batch::compare_main(const Staged& staged) {
     BlockData found;
     const std::uint64_t length = disk_.block_length(staged.block);
-    const int error = io_.read_main(staged.block * DMR_BLOCK_SIZE, found.data(), length);
-    if (error != 0) {
-        return error;
+    const std::uint64_t grain = staged.lost == 0 ? length : disk_.logical_block;
+    for (std::uint64_t at = 0; at < length; at += grain) {
+        if ((staged.lost & sectors_touched(at, at + grain)) != 0) {
+            continue;
+        }
+        const int error =
+            io_.read_main(staged.block * DMR_BLOCK_SIZE + at, found.data() + at, grain);
+        if (error != 0) {
+            return error;
+        }
+        if (std::memcmp(found.data() + at, staged.data->data() + at, grain) != 0) {
+            return EIO;
+        }
     }
-    return std::memcmp(found.data(), staged.data->data(), length) == 0 ? 0 : EIO;
+    return 0;
 }
 
 void Batch::publish_unmap(Staged& staged) {

@@ -41,6 +41,8 @@ public:
 
     void device_gone(int error);
 
+    void set_regions(std::uint32_t regions) { regions_ = regions; }
+
     // Looks whether main has come back; cheap while nothing succeeds. Called before allows() says
     // no and at quiet moments.
     void try_reset();
@@ -64,7 +66,7 @@ private:
     const RemapMap& map_;
     Counters& counters_;
     StateBoard& board_;
-    const std::uint32_t regions_;
+    std::uint32_t regions_;
     std::vector<std::uint64_t> known_good_;  // byte offsets
     std::array<Direction, 2> directions_;    // read, write
     bool knew_some_ = false;                 // some block was once known to be good

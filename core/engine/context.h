@@ -13,9 +13,9 @@
 #include "core/engine/gates.h"
 #include "core/engine/remap_map.h"
 #include "core/engine/state_board.h"
+#include "core/live_parameters.h"
 #include "core/meta/entry_table.h"
 #include "core/meta/superblock_store.h"
-#include "core/parameters.h"
 
 namespace dmremap {
 
@@ -32,7 +32,7 @@ struct Context {
     std::uint64_t size = 0;  // of main, bytes
     std::uint32_t logical_block = 0;  // of main: the grain of losing and of aligned I/O
     bool read_only = false;           // opened so
-    Parameters parameters;
+    LiveParameters parameters;        // changed by the healer's thread
 
     std::unique_ptr<SuperblockStore> superblocks;  // opener, then the healer's thread
     std::unique_ptr<EntryTable> table;

@@ -77,7 +77,7 @@ void Counters::request_done(Op op, std::uint64_t bytes, bool ok, std::uint64_t n
 
 void Counters::main_call(Op op, bool ok) {
     PerThread& cell = mine();
-    add(ok ? cell.main_ok[static_cast<unsigned>(op)] : cell.main_errors, 1);
+    add((ok ? cell.main_ok : cell.main_failed)[static_cast<unsigned>(op)], 1);
     if (op == Op::flush) {
         add(cell.flushes, 1);
     }
@@ -86,7 +86,7 @@ void Counters::main_call(Op op, bool ok) {
 void Counters::spare_call(Op op, bool ok) {
     PerThread& cell = mine();
     if (!ok) {
-        add(cell.spare_errors, 1);
+        add(cell.spare_failed[static_cast<unsigned>(op)], 1);
     }
     if (op == Op::flush) {
         add(cell.flushes, 1);
@@ -116,10 +116,14 @@ Totals Counters::totals() const {
             for (unsigned bucket = 0; bucket < kLatencyBuckets; bucket++) {
                 to.latency[bucket] += take(cell->op[op].latency[bucket]);
             }
+            sum.main_failed[op] += take(cell->main_failed[op]);
+            sum.spare_failed[op] += take(cell->spare_failed[op]);
         }
-        sum.main_errors += take(cell->main_errors);
-        sum.spare_errors += take(cell->spare_errors);
         sum.device_flushes += take(cell->flushes);
+    }
+    for (unsigned op = 0; op < kOps; op++) {
+        sum.main_errors += sum.main_failed[op];
+        sum.spare_errors += sum.spare_failed[op];
     }
     return sum;
 }

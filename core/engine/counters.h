@@ -45,7 +45,8 @@ private:
     struct alignas(64) PerThread {
         std::array<PerOp, kOps> op;
         std::array<Cell, kOps> main_ok{};
-        Cell main_errors{0}, spare_errors{0}, flushes{0};
+        std::array<Cell, kOps> main_failed{}, spare_failed{};
+        Cell flushes{0};
     };
 
     PerThread& mine() noexcept;

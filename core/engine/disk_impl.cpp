@@ -320,17 +320,17 @@ void DiskImpl::spare_flushed(Piece& piece) {
 std::uint64_t DiskImpl::salvage() { return disk_->read_only ? 0 : healer_->salvage(); }
 
 RangeResult DiskImpl::remap(std::uint64_t sector, std::uint64_t count) {
-    return by_hand(false, sector, count);
+    return by_hand(HandWork::Kind::remap, sector, count);
 }
 
-RangeResult DiskImpl::unmap(std::uint64_t sector, std::uint64_t count) {
-    return by_hand(true, sector, count);
+RangeResult DiskImpl::unmap(std::uint64_t sector, std::uint64_t count, bool force) {
+    return by_hand(force ? HandWork::Kind::forced_unmap : HandWork::Kind::unmap, sector, count);
 }
 
 // A region at a time: its blocks share their flushes, and its gate is all that is closed.
-RangeResult DiskImpl::by_hand(bool unmap, std::uint64_t sector, std::uint64_t count) {
+RangeResult DiskImpl::by_hand(HandWork::Kind kind, std::uint64_t sector, std::uint64_t count) {
     HandWork work;
-    work.unmap = unmap;
+    work.kind = kind;
     const std::uint64_t sectors = disk_->size / DMR_SECTOR_SIZE;
     if (closed_ || disk_->read_only || sector > sectors || count > sectors - sector) {
         work.result.error = closed_ ? ENODEV : disk_->read_only ? EROFS : EINVAL;
@@ -350,6 +350,38 @@ RangeResult DiskImpl::by_hand(bool unmap, std::uint64_t sector, std::uint64_t co
         block = work.last + 1;
     }
     return work.result;
+}
+
+int DiskImpl::set_parameter(const ParameterRule& rule, std::uint32_t value) {
+    if (value < rule.least || value > rule.most) {
+        return EINVAL;
+    }
+    if (closed_ || disk_->read_only) {
+        return closed_ ? ENODEV : EROFS;
+    }
+    int error = ENODEV;
+    healer_->between_rounds([&] {
+        error = ENOMEM;
+        error = store_parameter(rule, value);
+    });
+    return error;
+}
+
+// On the healer's thread, whose superblock it is.
+int DiskImpl::store_parameter(const ParameterRule& rule, std::uint32_t value) {
+    if (!disk_->writable() || disk_->table->broken()) {
+        return EROFS;
+    }
+    Parameters parameters = disk_->parameters.load();
+    if (rule.get(parameters) == value) {
+        return 0;
+    }
+    rule.set(parameters, value);
+    disk_->parameters.store(parameters);
+    disk_->breaker->set_regions(parameters.breaker_regions);
+    dmr_superblock sb = disk_->superblocks->current();
+    store_parameters(parameters, sb);
+    return disk_->superblocks->write(sb);
 }
 
 int DiskImpl::close() {

@@ -29,9 +29,13 @@ public:
     void submit(Request& request) override;
     std::uint64_t salvage() override;
     RangeResult remap(std::uint64_t sector, std::uint64_t count) override;
-    RangeResult unmap(std::uint64_t sector, std::uint64_t count) override;
+    RangeResult unmap(std::uint64_t sector, std::uint64_t count, bool force) override;
+    Parameters parameters() const override { return disk_->parameters.load(); }
+    int set_parameter(const ParameterRule& rule, std::uint32_t value) override;
+    void clear_stats() override;
     DiskStatus status() const override;
     void list_remaps(const std::function<void(const RemapInfo&)>& each) const override;
+    std::optional<RemapInfo> find_remap(std::uint64_t sector) const override;
     int close() override;
 
 private:
@@ -50,13 +54,18 @@ private:
     void piece_done(Piece& piece, int error);
     void resume(Piece* parked);
     void finish(Piece& piece, int error);
-    RangeResult by_hand(bool unmap, std::uint64_t sector, std::uint64_t count);
+    RangeResult by_hand(HandWork::Kind kind, std::uint64_t sector, std::uint64_t count);
     int mark_clean();
+    int store_parameter(const ParameterRule& rule, std::uint32_t value);
+    Totals totals_since_open() const;
+    RemapInfo describe(const LiveRemap& remap) const;
 
     std::unique_ptr<Context> disk_;
     std::atomic<bool> closed_{false};
     int close_result_ = 0;
     const std::uint64_t opened_ns_;
+    mutable std::mutex cleared_mutex_;
+    Totals cleared_;                    // what the counters stood at when they were cleared
     std::unique_ptr<ThreadPool> pool_;  // continues requests whose piece another thread completed
     std::unique_ptr<Healer> healer_;
 };

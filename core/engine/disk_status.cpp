@@ -8,6 +8,27 @@
 
 namespace dmremap {
 
+Totals DiskImpl::totals_since_open() const {
+    Totals totals = disk_->counters->totals();
+    totals.remaps = disk_->totals.remaps;
+    totals.moves = disk_->totals.moves;
+    totals.unmaps = disk_->totals.unmaps;
+    totals.sectors_lost = disk_->totals.sectors_lost;
+    totals.sectors_salvaged = disk_->totals.sectors_salvaged;
+    for (std::size_t i = 0; i < totals.remaps_by_reason.size(); i++) {
+        totals.remaps_by_reason[i] = disk_->totals.by_reason[i];
+    }
+    totals.commits = disk_->table->commits();
+    return totals;
+}
+
+// Each counter has its own writers, who never look back: the counters go on, and what they stood at
+// is taken off when they are read.
+void DiskImpl::clear_stats() {
+    const std::lock_guard lock(cleared_mutex_);
+    cleared_ = totals_since_open();
+}
+
 DiskStatus DiskImpl::status() const {
     DiskStatus status;
     const dmr_superblock& sb = disk_->geometry;
@@ -19,16 +40,10 @@ DiskStatus DiskImpl::status() const {
     status.read_only = disk_->read_only;
     status.state = disk_->board->state();
     status.causes = disk_->board->causes();
-    status.totals = disk_->counters->totals();
-    status.totals.remaps = disk_->totals.remaps;
-    status.totals.moves = disk_->totals.moves;
-    status.totals.unmaps = disk_->totals.unmaps;
-    status.totals.sectors_lost = disk_->totals.sectors_lost;
-    status.totals.sectors_salvaged = disk_->totals.sectors_salvaged;
-    for (std::size_t i = 0; i < status.totals.remaps_by_reason.size(); i++) {
-        status.totals.remaps_by_reason[i] = disk_->totals.by_reason[i];
+    {
+        const std::lock_guard lock(cleared_mutex_);
+        status.totals = since(totals_since_open(), cleared_);
     }
-    status.totals.commits = disk_->table->commits();
     const TableCounts counts = disk_->table->counts();
     status.active_mappings = status.slots_used = counts.used;
     status.lost_sectors = counts.lost_sectors;
@@ -36,8 +51,22 @@ DiskStatus DiskImpl::status() const {
     status.slots = counts.slots;
     status.slots_bad = counts.bad + counts.unusable;
     status.retired_pages = counts.retired_pages;
+    const std::uint64_t sectors = disk_->size / DMR_SECTOR_SIZE;
+    const std::uint64_t cursor = dmr_le64(sb.scan_cursor);
+    const bool whole = dmr_le64(sb.scan_passes) != 0 || cursor > sectors / DMR_SECTORS_PER_BLOCK;
+    status.scanned_sectors = whole ? sectors : cursor * DMR_SECTORS_PER_BLOCK;
     status.uptime_ns = now_ns() - opened_ns_;
     return status;
+}
+
+RemapInfo DiskImpl::describe(const LiveRemap& remap) const {
+    return RemapInfo{remap.block * DMR_SECTORS_PER_BLOCK,
+                     remap.slot,
+                     dmr_slot_offset(&disk_->geometry, remap.slot) / DMR_SECTOR_SIZE,
+                     remap.time,
+                     remap.lost,
+                     remap.retry,
+                     remap.reason};
 }
 
 void DiskImpl::list_remaps(const std::function<void(const RemapInfo&)>& each) const {
@@ -45,10 +74,13 @@ void DiskImpl::list_remaps(const std::function<void(const RemapInfo&)>& each) co
     std::sort(remaps.begin(), remaps.end(),
               [](const LiveRemap& a, const LiveRemap& b) { return a.block < b.block; });
     for (const LiveRemap& remap : remaps) {
-        each(RemapInfo{remap.block * DMR_SECTORS_PER_BLOCK, remap.slot,
-                       dmr_slot_offset(&disk_->geometry, remap.slot) / DMR_SECTOR_SIZE, remap.time,
-                       remap.lost, remap.retry, remap.reason});
+        each(describe(remap));
     }
+}
+
+std::optional<RemapInfo> DiskImpl::find_remap(std::uint64_t sector) const {
+    const std::optional<LiveRemap> found = disk_->table->find_live(sector / DMR_SECTORS_PER_BLOCK);
+    return found ? std::optional(describe(*found)) : std::nullopt;
 }
 
 }  // namespace dmremap

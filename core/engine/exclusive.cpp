@@ -302,7 +302,30 @@ int Exclusive::remap_by_hand(std::uint64_t block) {
     return batch_.relocate(block, data, bad, bad, DMR_REASON_MANUAL, std::nullopt);
 }
 
-int Exclusive::unmap_by_hand(std::uint64_t block) {
+// To main, all but what is lost: of that main may hold the only copy.
+int Exclusive::write_back(const Remap& remap, const BlockData& data) {
+    const std::uint64_t start = remap.block * DMR_BLOCK_SIZE;
+    const std::uint64_t length = disk_.block_length(remap.block);
+    if (remap.lost == 0) {
+        return io_.write_main(start, data.data(), length);
+    }
+    const std::uint64_t grain = disk_.logical_block;
+    for (std::uint64_t at = 0; at < length; at += grain) {
+        const SectorMask here = sectors_touched(at, at + grain);
+        if ((remap.lost & here) == here) {
+            continue;
+        }
+        if ((remap.lost & here) != 0) {
+            return ENODATA;  // half a logical block cannot be written
+        }
+        if (const int error = io_.write_main(start + at, data.data() + at, grain); error != 0) {
+            return error;
+        }
+    }
+    return 0;
+}
+
+int Exclusive::unmap_by_hand(std::uint64_t block, bool force) {
     const Remap* const remap = disk_.map->find(block);
     if (remap == nullptr) {
         return EALREADY;
@@ -313,7 +336,8 @@ int Exclusive::unmap_by_hand(std::uint64_t block) {
     if (!disk_.writable()) {
         return EROFS;
     }
-    if (remap->lost != 0) {
+    // What was lost later than the block left main is old on main: it must never be read there.
+    if (remap->lost != 0 && (!force || remap->retry != remap->lost)) {
         return ENODATA;
     }
     if (disk_.table->retired(remap->slot)) {
@@ -323,10 +347,11 @@ int Exclusive::unmap_by_hand(std::uint64_t block) {
     SectorMask bad = 0;
     int error = io_.salvage_spare(disk_.slot_offset(remap->slot), data.data(),
                                   disk_.block_length(block), bad);
+    bad = static_cast<SectorMask>(bad & ~remap->lost);
     if (error != 0 || bad != 0) {
         return error != 0 ? error : EIO;
     }
-    error = io_.write_main(block * DMR_BLOCK_SIZE, data.data(), disk_.block_length(block));
+    error = write_back(*remap, data);
     if (error != 0) {
         return error;
     }

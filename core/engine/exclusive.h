@@ -36,7 +36,7 @@ public:
 
     // By hand, see Disk. 0: staged; EALREADY: nothing to do; or the errno.
     int remap_by_hand(std::uint64_t block);
-    int unmap_by_hand(std::uint64_t block);
+    int unmap_by_hand(std::uint64_t block, bool force);
 
     // Moves the block in this slot, on a retired page, to a good page. False: it cannot be read
     // whole.
@@ -55,6 +55,7 @@ private:
     int read_slot_part(const Part& part, const Remap& remap);
     int write_part(const Part& part, std::vector<std::uint64_t>& staged);
     int write_main_part(const Part& part, std::vector<std::uint64_t>& staged);
+    int write_back(const Remap& remap, const BlockData& data);
     int write_slot_part(const Part& part, const Remap& remap, std::vector<std::uint64_t>& staged);
     int move_written(const Remap& remap, BlockData& content, std::uint64_t begin, std::uint64_t end,
                      SectorMask lost, bool slot_is_bad);

@@ -79,6 +79,18 @@ bool Healer::by_hand(HandWork& work) {
     return true;
 }
 
+bool Healer::between_rounds(const std::function<void()>& errand) {
+    std::unique_lock lock(mutex_);
+    if (stopping_) {
+        return false;
+    }
+    Errand mine{&errand, first_errand_, false};
+    first_errand_ = &mine;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return mine.done; });
+    return true;
+}
+
 void Healer::stop() {
     {
         const std::lock_guard lock(mutex_);
@@ -105,6 +117,7 @@ std::chrono::steady_clock::time_point Healer::next_wake() const {
 void Healer::serve() {
     for (;;) {
         collect();
+        run_errands();
         try {
             find_chores();
             add_chores();
@@ -118,7 +131,7 @@ void Healer::serve() {
         disk_.breaker->try_reset();
         std::unique_lock lock(mutex_);
         const bool idle = waiting_.empty() && active_.empty() && chores_.empty() &&
-                          first_ == nullptr && first_work_ == nullptr;
+                          first_ == nullptr && first_work_ == nullptr && first_errand_ == nullptr;
         if (idle && salvages_done_ != salvages_begun_) {
             salvages_done_ = salvages_begun_;
             changed_.notify_all();
@@ -127,7 +140,8 @@ void Healer::serve() {
             break;
         }
         const auto ready = [&] {
-            return woken_ || first_ != nullptr || first_work_ != nullptr || (idle && stopping_) ||
+            return woken_ || first_ != nullptr || first_work_ != nullptr ||
+                   first_errand_ != nullptr || (idle && stopping_) ||
                    salvages_asked_ != salvages_begun_;
         };
         if (next_wake() == std::chrono::steady_clock::time_point::max()) {
@@ -181,6 +195,28 @@ void Healer::queue(Job job) {
         waiting_.push_back(std::move(job));
     } catch (const std::bad_alloc&) {
         give_up(job, ENOMEM);
+    }
+}
+
+// What an errand could not get memory for it has not done.
+void Healer::run_errands() {
+    for (;;) {
+        Errand* errand = nullptr;
+        {
+            const std::lock_guard lock(mutex_);
+            errand = first_errand_;
+            if (errand == nullptr) {
+                return;
+            }
+            first_errand_ = errand->next;
+        }
+        try {
+            (*errand->what)();
+        } catch (const std::bad_alloc&) {
+        }
+        const std::lock_guard lock(mutex_);
+        errand->done = true;
+        changed_.notify_all();
     }
 }
 
@@ -303,8 +339,10 @@ void Healer::do_by_hand(Job& job) {
     try {
         job.staged.reserve(blocks);
         for (; block <= job.last; block++) {
-            const int error =
-                job.work->unmap ? exclusive_.unmap_by_hand(block) : exclusive_.remap_by_hand(block);
+            const int error = job.work->kind == HandWork::Kind::remap
+                                  ? exclusive_.remap_by_hand(block)
+                                  : exclusive_.unmap_by_hand(
+                                        block, job.work->kind == HandWork::Kind::forced_unmap);
             if (error == 0) {
                 job.staged.push_back(block);
             } else if (error == EALREADY) {

@@ -22,6 +22,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -37,7 +38,7 @@ namespace dmremap {
 
 // Remapping or unmapping by hand, of blocks of one region.
 struct HandWork {
-    bool unmap = false;
+    enum class Kind : std::uint8_t { remap, unmap, forced_unmap } kind = Kind::remap;
     std::uint64_t first = 0, last = 0;  // blocks
     RangeResult result;                 // adds to what is there
 
@@ -74,6 +75,11 @@ public:
     // stopped, nothing was done.
     bool by_hand(HandWork& work);
 
+    // Runs the errand on the healer's thread, between two rounds: nothing is staged then, and
+    // superblock and table are its own. What it throws for want of memory ends it. Blocks; any
+    // thread but completions'. False: the healer has been stopped, nothing was done.
+    bool between_rounds(const std::function<void()>& errand);
+
     // Finishes what is queued, commits erasures, ends the thread. No piece may come afterwards.
     void stop();
 
@@ -89,9 +95,16 @@ private:
         std::vector<std::uint64_t> staged;  // blocks whose commit decides
     };
 
+    struct Errand {
+        const std::function<void()>* what;
+        Errand* next;
+        bool done;
+    };
+
     void serve();
     void collect();
     void queue(Job job);
+    void run_errands();
     void close_gates();
     bool round();
     void finish();
@@ -133,6 +146,7 @@ private:
     bool stopping_ = false;
     HandWork* first_work_ = nullptr;  // not taken over yet
     HandWork* last_work_ = nullptr;
+    Errand* first_errand_ = nullptr;
     std::uint64_t salvages_asked_ = 0, salvages_begun_ = 0, salvages_done_ = 0;
 };
 

@@ -139,7 +139,7 @@ std::unique_ptr<Disk> Disk::open(std::unique_ptr<Device> main, std::unique_ptr<D
         require_forgettable(loaded, sb, spare_device);
     }
     disk->geometry = sb;
-    disk->parameters = load_parameters(sb);
+    disk->parameters.store(load_parameters(sb));
     disk->superblocks = std::make_unique<SuperblockStore>(spare_device, scan);
 
     std::string how = crashed ? "recovered" : "clean";

@@ -385,6 +385,19 @@ std::vector<LiveRemap> EntryTable::live_remaps() const {
     return remaps;
 }
 
+std::optional<LiveRemap> EntryTable::find_live(std::uint64_t block) const {
+    const std::lock_guard lock(mutex_);
+    for (std::uint64_t slot = 0; slot < entries_.size(); slot++) {
+        const dmr_entry& entry = entries_[slot];
+        if (entry.state == DMR_REMAPPED && dmr_le64(entry.main_block) == block &&
+            !superseded_.contains(slot)) {
+            return LiveRemap{block,      slot,        dmr_le64(entry.time),
+                             entry.lost, entry.retry, entry.reason};
+        }
+    }
+    return std::nullopt;
+}
+
 std::uint64_t EntryTable::commits() const {
     const std::lock_guard lock(mutex_);
     return commits_;

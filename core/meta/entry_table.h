@@ -123,6 +123,10 @@ public:
     // Commits wait for it, requests do not.
     std::vector<LiveRemap> live_remaps() const;
 
+    // The live remap of this block. Looks through all entries: for people who ask, not for
+    // requests.
+    std::optional<LiveRemap> find_live(std::uint64_t block) const;
+
     // Calls `each(slot, entry)` for the live remaps, a bounded number under the lock at a time.
     template <typename Each>
     void for_each_live(Each&& each) const {

@@ -105,6 +105,74 @@ TEST(Promises, P1_UnmapOfLostSectorsIsRefused) {
     EXPECT_EQ(pair.disk->status().lost_sectors, 1u);
 }
 
+// Main's sector may come back, and then what it holds is the last data: so it may be given back to
+// main as it is, and only then. Zeros, which the slot holds in its place, must never get there.
+TEST(Promises, P1_AForcedUnmapLeavesALostSectorToMain) {
+    TestPair pair;
+    pair.fill_main(1);
+    pair.format();
+    pair.open();
+    pair.main->set_fault(kSectorNo + 2, 1, Fault{.read = true});
+    read_sectors(*pair.disk, kSectorNo + 2, 1, EIO);
+    ASSERT_EQ(write_sectors(*pair.disk, kSectorNo + 4, 2, 2), 0);
+    const RangeResult result = pair.disk->unmap(kSectorNo, 8, true);
+    EXPECT_EQ(result.changed, 1u);
+    EXPECT_EQ(pair.disk->status().lost_sectors, 0u);
+    EXPECT_TRUE(pair.remaps().empty());
+    EXPECT_EQ(pair.main->peek((kSectorNo + 2) * kSector, kSector), pattern(kSectorNo + 2, 1, 1));
+    EXPECT_EQ(pair.main->peek((kSectorNo + 4) * kSector, 2 * kSector),
+              pattern(kSectorNo + 4, 2, 2));
+    read_sectors(*pair.disk, kSectorNo + 2, 1, EIO);  // still bad: it moves again
+    pair.main->heal_all();
+    EXPECT_EQ(pair.disk->salvage(), 1u);
+    EXPECT_EQ(read_sectors(*pair.disk, kSectorNo + 2, 1), pattern(kSectorNo + 2, 1, 1));
+}
+
+TEST(Promises, P1_AForcedUnmapIsRefusedWhereMainIsOlderThanWhatWasLost) {
+    TestPair pair;
+    remapped_block(pair);
+    pair.close();
+    pair.edit_entries([](dmr_entry& entry) { entry.lost = 4; });
+    pair.open();
+    read_sectors(*pair.disk, kSectorNo + 2, 1, EIO);
+    EXPECT_EQ(pair.disk->unmap(kSectorNo, 8, true).error, ENODATA);
+    read_sectors(*pair.disk, kSectorNo + 2, 1, EIO);
+    EXPECT_EQ(pair.main->peek(kSectorNo * kSector, kBlock), pattern(kSectorNo, 8, 1));
+}
+
+// Of a logical block only a part is lost, as no disk of ours marks it: the rest cannot be written.
+TEST(Promises, P1_AForcedUnmapLeavesNoPartOfALogicalBlockBehind) {
+    TestPair pair({.main_logical = 4096});
+    remapped_block(pair);
+    pair.close();
+    pair.edit_entries([](dmr_entry& entry) { entry.lost = entry.retry = 4; });
+    pair.open();
+    EXPECT_EQ(pair.disk->unmap(kSectorNo, 8, true).error, ENODATA);
+    EXPECT_TRUE(pair.remap_of(kBlockNo));
+    EXPECT_EQ(read_sectors(*pair.disk, kSectorNo, 2), pattern(kSectorNo, 2, 2));
+}
+
+// No slot takes the erasure: the block moves to another slot, with its marks.
+TEST(Promises, P1_AForcedUnmapThatCannotBeCommittedKeepsTheMarks) {
+    TestPair pair;
+    pair.fill_main(1);
+    pair.format();
+    pair.open();
+    pair.main->set_fault(kSectorNo + 2, 1, Fault{.read = true});
+    read_sectors(*pair.disk, kSectorNo + 2, 1, EIO);
+    const dmr_superblock sb = pair.superblock();
+    pair.spare->set_fault(dmr_page_offset(&sb, 0, 0) / kSector, 8, Fault{.write = true});
+    EXPECT_EQ(pair.disk->unmap(kSectorNo, 8, true).error, EIO);
+    pair.spare->heal_all();
+    const auto remap = pair.remap_of(kBlockNo);
+    ASSERT_TRUE(remap);
+    EXPECT_EQ(remap->lost, 4);
+    EXPECT_EQ(remap->retry, 4);
+    read_sectors(*pair.disk, kSectorNo + 2, 1, EIO);
+    pair.reopen();
+    read_sectors(*pair.disk, kSectorNo + 2, 1, EIO);
+}
+
 // The power goes off at each call of an unmap, a write to main behind it, and a flush.
 TEST(Promises, P2_UnmapSurvivesAPowerCutAtEveryCall) {
     bool unmapped_once = false, kept_once = false;

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Parameters that change while a disk is open, its counters cleared, and one remap looked up.
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <string>
+#include <thread>
+
+#include "core/parameter_rules.h"
+#include "tests/support/test_pair.h"
+
+namespace dmremap::test {
+
+namespace {
+
+const ParameterRule& rule(const std::string& name) {
+    for (const ParameterRule& rule : parameter_rules())
+        if (name == rule.name) return rule;
+    throw std::out_of_range(name);
+}
+
+struct OpenPair : TestPair {
+    OpenPair() {
+        fill_main(1);
+        format();
+        open();
+    }
+};
+
+}  // namespace
+
+TEST(Promises, P2_EveryParameterSurvivesAPowerCut) {
+    OpenPair pair;
+    for (const ParameterRule& rule : parameter_rules()) {
+        const std::uint32_t value =
+            rule.get(pair.disk->parameters()) == rule.most ? rule.least : rule.most;
+        EXPECT_EQ(pair.disk->set_parameter(rule, value), 0) << rule.name;
+        EXPECT_EQ(rule.get(pair.disk->parameters()), value) << rule.name;
+        pair.crash();
+        pair.open();
+        EXPECT_EQ(rule.get(pair.disk->parameters()), value) << rule.name;
+    }
+    pair.reopen();
+    EXPECT_EQ(rule("read_retries").get(pair.disk->parameters()), kReadRetriesMax);
+}
+
+TEST(Promises, P8_AParameterOutOfItsRangeIsRefused) {
+    OpenPair pair;
+    for (const ParameterRule& rule : parameter_rules()) {
+        const std::uint32_t before = rule.get(pair.disk->parameters());
+        EXPECT_EQ(pair.disk->set_parameter(rule, rule.most + 1), EINVAL) << rule.name;
+        if (rule.least != 0) {
+            EXPECT_EQ(pair.disk->set_parameter(rule, rule.least - 1), EINVAL) << rule.name;
+        }
+        EXPECT_EQ(rule.get(pair.disk->parameters()), before) << rule.name;
+    }
+    EXPECT_EQ(pair.disk->close(), 0);
+    EXPECT_EQ(pair.disk->set_parameter(rule("read_retries"), 1), ENODEV);
+    pair.close();
+    OpenOptions options;
+    options.read_only = true;
+    pair.open(options);
+    EXPECT_EQ(pair.disk->set_parameter(rule("read_retries"), 1), EROFS);
+    EXPECT_EQ(rule("read_retries").get(pair.disk->parameters()), Parameters().read_retries);
+}
+
+TEST(Promises, P2_AParameterThatCannotBeFlushedIsAnErrorAndTheDiskReadOnly) {
+    OpenPair pair;
+    pair.spare->set_hook(
+        [](const Call& call) { return call.op == Op::flush ? EIO : Medium::kPass; });
+    EXPECT_EQ(pair.disk->set_parameter(rule("read_retries"), 7), EIO);
+    pair.spare->set_hook(nullptr);
+    EXPECT_EQ(pair.disk->status().state, State::read_only);
+    EXPECT_EQ(pair.disk->set_parameter(rule("read_retries"), 8), EROFS);
+}
+
+TEST(Promises, P5_AParameterIsInForceAtOnce) {
+    OpenPair pair;
+    pair.main->set_fault(80, 1, Fault{.read = true});
+    ASSERT_EQ(pair.disk->set_parameter(rule("remap_on_read_error"), 0), 0);
+    read_sectors(*pair.disk, 80, 8, EIO);
+    EXPECT_TRUE(pair.remaps().empty());
+    ASSERT_EQ(pair.disk->set_parameter(rule("remap_on_read_error"), 1), 0);
+    read_sectors(*pair.disk, 80, 8, EIO);
+    EXPECT_EQ(pair.remaps().size(), 1u);
+}
+
+// While I/O runs, from several threads, with the table growing and changing: the superblock has one
+// owner. ThreadSanitizer watches.
+TEST(Promises, P2_ParametersChangeWhileBlocksMove) {
+    OpenPair pair;
+    std::thread mover([&] {
+        for (int i = 0; i < 3; i++) {
+            EXPECT_EQ(pair.disk->remap(0, pair.sectors()).error, 0);
+            EXPECT_EQ(pair.disk->unmap(0, pair.sectors()).error, 0);
+        }
+    });
+    std::thread setter([&] {
+        for (std::uint32_t i = 1; i <= 40; i++)
+            EXPECT_EQ(pair.disk->set_parameter(rule("scan_interval_hours"), i), 0);
+    });
+    for (std::uint32_t i = 1; i <= 40; i++)
+        EXPECT_EQ(pair.disk->set_parameter(rule("read_retries"), i % 20), 0);
+    setter.join();
+    mover.join();
+    pair.crash();
+    pair.open();
+    EXPECT_EQ(pair.disk->parameters().scan_interval_hours, 40u);
+    EXPECT_EQ(pair.disk->parameters().read_retries, 0u);
+    EXPECT_EQ(read_sectors(*pair.disk, 0, 64), pattern(0, 64, 1));
+}
+
+TEST(Mistakes, M11_ClearedCountersBeginAgainAndCountOn) {
+    OpenPair pair;
+    pair.main->set_fault(80, 1, Fault{.write = true});
+    ASSERT_EQ(write_sectors(*pair.disk, 80, 8, 2), 0);
+    read_sectors(*pair.disk, 80, 8);
+    DiskStatus status = pair.disk->status();
+    EXPECT_EQ(status.totals.remaps, 1u);
+    EXPECT_GE(status.totals.main_errors, 2u);
+    EXPECT_EQ(status.totals.main_failed[static_cast<unsigned>(Op::write)],
+              status.totals.main_errors);
+    pair.disk->clear_stats();
+    status = pair.disk->status();
+    EXPECT_EQ(status.totals.remaps + status.totals.remaps_by_reason[DMR_REASON_WRITE], 0u);
+    EXPECT_EQ(status.totals.main_errors + status.totals.commits + status.totals.device_flushes, 0u);
+    EXPECT_EQ(status.totals.of(Op::read).completed + status.totals.of(Op::write).time_ns, 0u);
+    EXPECT_EQ(status.totals.of(Op::read).percentile_ns(0.5), 0u);
+    EXPECT_EQ(status.active_mappings, 1u);
+    read_sectors(*pair.disk, 80, 8);
+    EXPECT_EQ(pair.disk->status().totals.of(Op::read).completed, 1u);
+    EXPECT_EQ(pair.disk->status().totals.of(Op::read).bytes, 4096u);
+}
+
+TEST(Promises, P1_ARemapIsFoundByAnyOfItsSectors) {
+    OpenPair pair;
+    ASSERT_EQ(pair.disk->remap(80, 1).changed, 1u);
+    for (const std::uint64_t sector : {80u, 83u, 87u}) {
+        const auto found = pair.disk->find_remap(sector);
+        ASSERT_TRUE(found);
+        EXPECT_EQ(found->sector, 80u);
+        EXPECT_EQ(found->slot, pair.remap_of(10)->slot);
+        EXPECT_EQ(found->spare_sector, pair.remap_of(10)->spare_sector);
+        EXPECT_EQ(found->reason, DMR_REASON_MANUAL);
+    }
+    EXPECT_FALSE(pair.disk->find_remap(79));
+    EXPECT_FALSE(pair.disk->find_remap(88));
+    EXPECT_FALSE(pair.disk->find_remap(~std::uint64_t{0}));
+}
+
+}  // namespace dmremap::test
