@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/command/execute.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "core/format.h"
+#include "core/statistics.h"
+#include "core/status_line.h"
+
+namespace dmremap {
+
+namespace {
+
+// Sectors between two looks whether somebody still waits; whole regions, which share their flushes.
+constexpr std::uint64_t kStride = 16 * 2048;
+
+void add_line(std::string& text, const char* name, std::uint64_t value) {
+    text += std::string(name) + " " + std::to_string(value) + "\n";
+}
+
+CommandAnswer refuse(int error, std::string sentence) { return {error, std::move(sentence), ""}; }
+
+std::string refusal_reason(CommandVerb verb, int error) {
+    switch (error) {
+        case ENODATA:
+            return "sectors of it are lost, and main does not have them; write them, or try "
+                   "salvage";
+        case EAGAIN:
+            return "pages of the entry table are retired; unmount and mount again first";
+        case ENOSPC:
+            return "no slot is left on the spare";
+        case EROFS:
+            return "the disk is read-only";
+        case ENODEV:
+            return "the disk is being closed";
+        case EIO:
+            return verb == CommandVerb::unmap
+                       ? "main does not take the data, or the slot cannot be read"
+                       : "main cannot be read, or the spare not be written";
+        default:
+            return std::strerror(error);
+    }
+}
+
+void add_up(RangeResult& sum, const RangeResult& part) {
+    if (sum.error == 0) {
+        sum.error = part.error;
+        sum.sector = part.sector;
+    }
+    sum.changed += part.changed;
+    sum.unchanged += part.unchanged;
+    sum.refused += part.refused;
+}
+
+CommandAnswer move_range(Disk& disk, const Command& command,
+                         const std::function<bool()>& cancelled) {
+    const std::uint64_t sectors = disk.size() / DMR_SECTOR_SIZE;
+    if (command.sector >= sectors || command.count > sectors - command.sector)
+        return refuse(EINVAL, "the disk has " + std::to_string(sectors) +
+                                  " sectors, and the range is not within them");
+    RangeResult result;
+    const std::uint64_t end = command.sector + command.count;
+    std::uint64_t at = command.sector;
+    while (at < end) {
+        const std::uint64_t next = std::min(end, (at / kStride + 1) * kStride);
+        const RangeResult part = command.verb == CommandVerb::remap
+                                     ? disk.remap(at, next - at)
+                                     : disk.unmap(at, next - at, command.force);
+        add_up(result, part);
+        at = next;
+        // Nothing of what follows could end otherwise.
+        if (part.error == EROFS || part.error == ENODEV) break;
+        if (at < end && cancelled && cancelled()) break;
+    }
+    CommandAnswer answer;
+    add_line(answer.text, "changed_blocks", result.changed);
+    add_line(answer.text, "unchanged_blocks", result.unchanged);
+    add_line(answer.text, "refused_blocks", result.refused);
+    if (result.error != 0) {
+        add_line(answer.text, "first_refused_sector", result.sector);
+        answer.error = result.error;
+        answer.sentence =
+            std::to_string(result.refused) + " blocks were left as they were, from sector " +
+            std::to_string(result.sector) + " on: " + refusal_reason(command.verb, result.error);
+    } else if (at < end) {
+        answer.error = ECANCELED;
+        answer.sentence = "interrupted before sector " + std::to_string(at);
+    }
+    return answer;
+}
+
+CommandAnswer query(const Disk& disk, std::uint64_t sector) {
+    if (sector >= disk.size() / DMR_SECTOR_SIZE)
+        return refuse(EINVAL, "the disk has " + std::to_string(disk.size() / DMR_SECTOR_SIZE) +
+                                  " sectors, from 0 on");
+    CommandAnswer answer;
+    add_line(answer.text, "sector", sector);
+    const auto remap = disk.find_remap(sector);
+    if (!remap) {
+        answer.text += "place main\n";
+        return answer;
+    }
+    const unsigned bit = static_cast<unsigned>(sector - remap->sector);
+    answer.text += "place spare\n";
+    add_line(answer.text, "spare_sector", remap->spare_sector + bit);
+    add_line(answer.text, "slot", remap->slot);
+    answer.text += std::string("reason ") + reason_word(remap->reason) + "\n";
+    add_line(answer.text, "time", remap->time);
+    add_line(answer.text, "lost", remap->lost >> bit & 1);
+    add_line(answer.text, "retry", remap->retry >> bit & 1);
+    return answer;
+}
+
+CommandAnswer salvage(Disk& disk) {
+    if (disk.read_only()) return refuse(EROFS, "the disk is read-only");
+    CommandAnswer answer;
+    add_line(answer.text, "salvaged_sectors", disk.salvage());
+    const DiskStatus status = disk.status();
+    add_line(answer.text, "lost_sectors", status.lost_sectors);
+    add_line(answer.text, "retry_sectors", status.retry_sectors);
+    return answer;
+}
+
+CommandAnswer set(const ParameterTable& parameters, const Command& command) {
+    CommandAnswer answer;
+    answer.error = parameters.set(command.parameter, command.value, answer.sentence);
+    if (answer.error == 0)
+        answer.text =
+            command.parameter + " " + parameter_text(*parameters.find(command.parameter)) + "\n";
+    return answer;
+}
+
+// By the worst cause; the states are in that order.
+std::string advice(const DiskStatus& status) {
+    const auto is = [&status](const char* name) {
+        return std::any_of(status.causes.begin(), status.causes.end(),
+                           [name](const Cause& cause) { return cause.name == name; });
+    };
+    if (status.state == State::failed)
+        return "look at cables and power of main; nothing is moved until it answers again";
+    if (is("opened_read_only")) return "nothing is written; copy off what is needed";
+    if (status.state == State::read_only)
+        return "unmount and mount again; what was written since the last flush may be lost";
+    if (is("spare_full") || is("spare_fs_full") || is("spare_low"))
+        return "copy the disk while it can be, or unmap blocks that main holds well again";
+    if (is("spare_unwritable") || is("retired_pages"))
+        return "look at the spare: it fails, too; unmounting and mounting tries its pages again";
+    if (status.lost_sectors != 0)
+        return "run salvage; restore the files concerned, for writing a lost sector heals it";
+    return "none";
+}
+
+}  // namespace
+
+std::string health_text(const DiskStatus& status) {
+    std::string text = std::string("state ") + state_name(status.state) + "\n";
+    text += "causes";
+    for (const Cause& cause : status.causes) text.append(" ").append(cause.name);
+    text += status.causes.empty() ? " none\n" : "\n";
+    add_line(text, "remapped_blocks", status.active_mappings);
+    add_line(text, "lost_sectors", status.lost_sectors);
+    add_line(text, "retry_sectors", status.retry_sectors);
+    add_line(text, "slots_free", free_slots(status));
+    add_line(text, "slots_free_percent",
+             status.slots == 0 ? 0 : free_slots(status) * 100 / status.slots);
+    add_line(text, "retired_pages", status.retired_pages);
+    add_line(text, "main_errors", status.totals.main_errors);
+    add_line(text, "spare_errors", status.totals.spare_errors);
+    return text + "advice " + advice(status) + "\n";
+}
+
+CommandAnswer execute_command(const CommandContext& context, const Command& command,
+                              const std::function<bool()>& cancelled) {
+    Disk& disk = context.disk;
+    switch (command.verb) {
+        case CommandVerb::help:
+            return {0, "", command_help()};
+        case CommandVerb::status:
+            return {0, "", status_line(disk.status(), context.demo) + "\n"};
+        case CommandVerb::stats:
+            return {0, "", statistics_text(disk.status())};
+        case CommandVerb::health:
+            return {0, "", health_text(disk.status())};
+        case CommandVerb::clear_stats:
+            disk.clear_stats();
+            return {0, "", "stats cleared\n"};
+        case CommandVerb::remap:
+        case CommandVerb::unmap:
+            return move_range(disk, command, cancelled);
+        case CommandVerb::query:
+            return query(disk, command.sector);
+        case CommandVerb::salvage:
+            return salvage(disk);
+        case CommandVerb::scan:
+            return refuse(EOPNOTSUPP, "this version has no scan yet");
+        case CommandVerb::set:
+            return set(context.parameters, command);
+    }
+    return refuse(EINVAL, "no such message");
+}
+
+}  // namespace dmremap

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Messages carried out: the one place for control/message, the control files and dmremapctl.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "core/command/command.h"
+#include "core/command/parameter_table.h"
+#include "core/disk.h"
+
+namespace dmremap {
+
+// What messages speak of; both outlive it.
+struct CommandContext {
+    Disk& disk;
+    const ParameterTable& parameters;
+    bool demo = false;
+};
+
+struct CommandAnswer {
+    int error = 0;         // 0 or a positive errno
+    std::string sentence;  // why, when there is an error
+    std::string text;      // whole lines, mostly "name value"; also beside an error
+
+    // All of it as a reader sees it: the text, then a line "error SENTENCE".
+    std::string str() const { return error == 0 ? text : text + "error " + sentence + "\n"; }
+};
+
+// Blocks as long as the disk needs, if command_blocks(). `cancelled` is asked now and then during
+// long work, which then ends where it is with ECANCELED; it may be null.
+CommandAnswer execute_command(const CommandContext& context, const Command& command,
+                              const std::function<bool()>& cancelled);
+
+// "name value" lines: the state, its causes, what is lost and left, and in `advice` what to do.
+std::string health_text(const DiskStatus& status);
+
+}  // namespace dmremap
