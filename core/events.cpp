@@ -51,4 +51,20 @@ const char* event_kind_name(EventKind kind) {
     return "?";
 }
 
+bool event_has_sector(EventKind kind) {
+    switch (kind) {
+        case EventKind::remapped:
+        case EventKind::lost:
+        case EventKind::salvaged:
+        case EventKind::rewritten:
+        case EventKind::unmapped:
+        case EventKind::moved:
+        case EventKind::bad_slot:
+        case EventKind::slot_unreadable:
+            return true;
+        default:
+            return false;
+    }
+}
+
 }  // namespace dmremap

@@ -33,6 +33,7 @@ enum class EventKind : std::uint8_t {
 };
 
 const char* event_kind_name(EventKind kind);  // as above, stable: part of the interface
+bool event_has_sector(EventKind kind);
 
 struct Event {
     EventKind kind;

@@ -3,20 +3,22 @@
 
 #include <spdlog/spdlog.h>
 
-#include <array>
 #include <cerrno>
 
+#include "core/command/execute.h"
 #include "core/refusal.h"
+#include "core/statistics.h"
 #include "core/status_line.h"
 #include "fuse/control_text.h"
+#include "fuse/remap_listing.h"
 
 namespace dmremap {
 
 namespace {
 
-int write_faults(const ControlContext& context, const std::string& text) {
+int write_faults(FaultPlan& faults, const std::string& text) {
     try {
-        context.faults->apply(text);
+        faults.apply(text);
     } catch (const Refusal& refusal) {
         spdlog::warn("control/inject: {}", refusal.what());
         return EINVAL;
@@ -24,35 +26,77 @@ int write_faults(const ControlContext& context, const std::string& text) {
     return 0;
 }
 
-// The last one exists only where faults may be injected.
-constexpr std::array kFiles = {
-    ControlFile{"status", 0444,
-                [](const ControlContext& c) { return status_line(c.disk.status(), c.demo) + "\n"; },
-                nullptr},
-    ControlFile{"state", 0444,
-                [](const ControlContext& c) {
-                    return std::string(state_name(c.disk.status().state)) + "\n";
-                },
-                nullptr},
-    ControlFile{"reasons", 0444,
-                [](const ControlContext& c) { return reasons_text(c.disk.status()); }, nullptr},
-    ControlFile{"stats", 0444, [](const ControlContext& c) { return stats_text(c.disk.status()); },
-                nullptr},
-    ControlFile{"remaps", 0444, [](const ControlContext& c) { return remaps_text(c.disk); },
-                nullptr},
-    ControlFile{"uuid", 0444, [](const ControlContext& c) { return c.disk.status().uuid + "\n"; },
-                nullptr},
-    ControlFile{"version", 0444,
-                [](const ControlContext&) { return std::string(DMREMAP_PROGRAM_VERSION "\n"); },
-                nullptr},
-    ControlFile{"inject", 0600, [](const ControlContext& c) { return c.faults->describe(); },
-                write_faults},
+std::string without_newline(std::string text) {
+    if (text.ends_with('\n')) text.pop_back();
+    return text;
+}
+
+class List {
+public:
+    explicit List(const ControlContext& context) : context_(context) {}
+
+    // A file whose text is made when it is opened.
+    template <typename MakeText>
+    ControlFile& text(const char* name, mode_t mode, MakeText make) {
+        files.push_back({name, false, mode, [context = context_, make] {
+                             return std::make_unique<TextReading>(make(context));
+                         }});
+        return files.back();
+    }
+
+    // One that speaks of nothing but the disk's status.
+    template <typename MakeText>
+    void of_status(const char* name, MakeText make) {
+        text(name, 0444, [make](const ControlContext& c) { return make(c.disk.status()); });
+    }
+
+    void parameter(const TableParameter& parameter) {
+        ControlFile file{parameter.name, true, parameter.set ? 0644u : 0444u, [&parameter] {
+                             return std::make_unique<TextReading>(parameter_text(parameter) + "\n");
+                         }};
+        if (parameter.set)
+            file.message = [name = parameter.name](const std::string& value) {
+                return "set " + name + " " + value;
+            };
+        files.push_back(std::move(file));
+    }
+
+    std::vector<ControlFile> files;
+
+private:
+    const ControlContext context_;
 };
 
 }  // namespace
 
-std::span<const ControlFile> control_files(const ControlContext& context) {
-    return {kFiles.data(), context.faults ? kFiles.size() : kFiles.size() - 1};
+std::vector<ControlFile> control_files(const ControlContext& context, const LastAnswer& answer) {
+    using C = const ControlContext&;
+    using S = const DiskStatus&;
+    List list(context);
+    list.text("status", 0444, [](C c) { return status_line(c.disk.status(), c.demo) + "\n"; });
+    list.of_status("state", [](S s) { return std::string(state_name(s.state)) + "\n"; });
+    list.of_status("reasons", reasons_text);
+    list.of_status("health", health_text);
+    list.of_status("uuid", [](S s) { return s.uuid + "\n"; });
+    list.text("version", 0444, [](C) { return std::string(DMREMAP_PROGRAM_VERSION "\n"); });
+    list.of_status("stats", statistics_text);
+    list.of_status("stats.json", stats_json);
+    list.text("metrics", 0444, [](C c) { return metrics_text(c.disk.status(), c.demo); });
+    list.files.push_back({"remaps", false, 0444,
+                          [&disk = context.disk] { return std::make_unique<RemapListing>(disk); }});
+    list.text("events", 0444, [](C c) { return c.events.json_lines(); });
+    list.text("map", 0444, [](C c) { return map_text(c.disk, c.settings.map_width()); });
+    ControlFile& message = list.text("message", 0600, [&answer](C) { return answer.get(); });
+    message.message = [](const std::string& text) { return text; };
+    message.answers = true;
+    for (const TableParameter& parameter : context.settings.parameters().all())
+        list.parameter(parameter);
+    if (context.faults)
+        list.text("inject", 0600, [](C c) { return c.faults->describe(); }).write =
+            [faults = context.faults](const std::string& text) {
+                return write_faults(*faults, without_newline(text) + "\n");
+            };
+    return std::move(list.files);
 }
 
 }  // namespace dmremap

@@ -2,48 +2,60 @@
 #include "fuse/control_text.h"
 
 #include <array>
+#include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "core/format.h"
+#include "core/statistics.h"
+#include "core/surface.h"
 
 namespace dmremap {
 
 namespace {
 
-struct Percentile {
-    const char* name;
-    double fraction;
-};
-constexpr std::array kPercentiles = {Percentile{"p50", 0.50}, Percentile{"p90", 0.90},
-                                     Percentile{"p99", 0.99}, Percentile{"p999", 0.999}};
-
-// By enum dmr_reason.
-constexpr std::array kReasons = {"none",   "write_error", "read_error", "scan",
-                                 "manual", "import",      "slow"};
-static_assert(kReasons.size() == DMR_REASON_LAST + 1);
-
-const char* reason_word(std::uint8_t reason) {
-    return reason < kReasons.size() ? kReasons[reason] : "unknown";
+const char* type_name(MetricType type) {
+    switch (type) {
+        case MetricType::counter:
+            return "counter";
+        case MetricType::gauge:
+            return "gauge";
+        case MetricType::summary:
+            break;
+    }
+    return "summary";
 }
 
-void append_value(std::string& text, const std::string& name, std::uint64_t value) {
-    text += name + " " + std::to_string(value) + "\n";
+// Of a label: UTF-8, with these three escaped. Bytes that are no ASCII may be no UTF-8 either.
+std::string label_value(const std::string& bytes) {
+    std::string value;
+    for (const char c : bytes) {
+        if (c == '\\' || c == '"')
+            value += std::string("\\") + c;
+        else if (c == '\n')
+            value += "\\n";
+        else
+            value += static_cast<unsigned char>(c) < 0x80 ? c : '?';
+    }
+    return value;
 }
 
-void append_op(std::string& text, Op op, const OpTotals& totals) {
-    const std::string name = op_name(op);
-    append_value(text, name + "_completed", totals.completed);
-    append_value(text, name + "_failed", totals.failed);
-    append_value(text, name + "_bytes", totals.bytes);
-    append_value(text, name + "_time_ns", totals.time_ns);
-    for (const Percentile& percentile : kPercentiles)
-        append_value(text, name + "_" + percentile.name + "_ns",
-                     totals.percentile_ns(percentile.fraction));
+std::string seconds(std::uint64_t ns) {
+    std::array<char, 40> text{};
+    std::snprintf(text.data(), text.size(), "%llu.%09llu",
+                  static_cast<unsigned long long>(ns / 1000000000),
+                  static_cast<unsigned long long>(ns % 1000000000));
+    return text.data();
 }
 
-std::string mask(std::uint8_t bits) {
-    constexpr const char* kHex = "0123456789abcdef";
-    return {'0', 'x', kHex[bits >> 4], kHex[bits & 15]};
+void append_family(std::string& text, const MetricFamily& family) {
+    text += std::string("# HELP ") + family.name + " " + family.help + "\n";
+    text += std::string("# TYPE ") + family.name + " " + type_name(family.type) + "\n";
 }
+
+constexpr MetricFamily kInfo = {"dmremap_info", MetricType::gauge,
+                                "What serves the disk; always 1."};
+constexpr MetricFamily kState = {"dmremap_state", MetricType::gauge,
+                                 "The state of the disk: 1 for the one it is in."};
 
 }  // namespace
 
@@ -54,48 +66,46 @@ std::string reasons_text(const DiskStatus& status) {
     return text;
 }
 
-std::string stats_text(const DiskStatus& status) {
-    const Totals& totals = status.totals;
+std::string stats_json(const DiskStatus& status) {
+    nlohmann::ordered_json json = {{"uuid", status.uuid}, {"state", state_name(status.state)}};
+    for (const Statistic& statistic : statistics(status)) json[statistic.name] = statistic.value;
+    return json.dump(2) + "\n";
+}
+
+std::string metrics_text(const DiskStatus& status, bool demo) {
+    const std::string name = status.label.empty() ? status.main : status.label;
+    const std::string common =
+        "uuid=\"" + label_value(status.uuid) + "\",name=\"" + label_value(name) + "\"";
     std::string text;
-    append_value(text, "size_bytes", status.size);
-    append_value(text, "uptime_ns", status.uptime_ns);
-    for (const Op op : {Op::read, Op::write, Op::zero, Op::discard, Op::flush})
-        append_op(text, op, totals.of(op));
-    append_value(text, "main_errors", totals.main_errors);
-    append_value(text, "spare_errors", totals.spare_errors);
-    append_value(text, "remaps", totals.remaps);
-    for (std::uint8_t reason = DMR_REASON_WRITE; reason <= DMR_REASON_LAST; reason++)
-        append_value(text, std::string("remaps_") + reason_word(reason),
-                     totals.remaps_by_reason[reason]);
-    append_value(text, "moves", totals.moves);
-    append_value(text, "unmaps", totals.unmaps);
-    append_value(text, "sectors_lost", totals.sectors_lost);
-    append_value(text, "sectors_salvaged", totals.sectors_salvaged);
-    append_value(text, "commits", totals.commits);
-    append_value(text, "device_flushes", totals.device_flushes);
-    append_value(text, "active_mappings", status.active_mappings);
-    append_value(text, "lost_sectors", status.lost_sectors);
-    append_value(text, "retry_sectors", status.retry_sectors);
-    append_value(text, "slots", status.slots);
-    append_value(text, "slots_used", status.slots_used);
-    append_value(text, "slots_bad", status.slots_bad);
-    append_value(text, "retired_pages", status.retired_pages);
+    const auto sample = [&](const std::string& metric, const std::string& label,
+                            const std::string& value) {
+        text += metric;
+        text.append("{").append(common).append(label.empty() ? "" : ",").append(label);
+        text.append("} ").append(value).append("\n");
+    };
+    append_family(text, kInfo);
+    sample(kInfo.name,
+           std::string("version=\"" DMREMAP_PROGRAM_VERSION "\",mode=\"") +
+               (demo ? "demo" : "real") + "\"",
+           "1");
+    append_family(text, kState);
+    for (const State state : {State::healthy, State::degraded, State::read_only, State::failed})
+        sample(kState.name, std::string("state=\"") + state_name(state) + "\"",
+               state == status.state ? "1" : "0");
+    const MetricFamily* family = nullptr;
+    for (const Statistic& statistic : statistics(status)) {
+        if (!statistic.family) continue;
+        if (statistic.family != family) append_family(text, *(family = statistic.family));
+        sample(std::string(family->name) + statistic.suffix, statistic.label,
+               statistic.nanoseconds ? seconds(statistic.value) : std::to_string(statistic.value));
+    }
     return text;
 }
 
-std::string remaps_text(const Disk& disk) {
-    constexpr std::size_t kUsualLine = 56;
-    std::string text = "# sector slot spare_sector reason time lost retry\n";
-    text.reserve(text.size() + disk.status().active_mappings * kUsualLine);
-    disk.list_remaps([&text](const RemapInfo& remap) {
-        for (const std::uint64_t number : {remap.sector, remap.slot, remap.spare_sector})
-            text.append(std::to_string(number)).push_back(' ');
-        text.append(reason_word(remap.reason)).push_back(' ');
-        text.append(std::to_string(remap.time)).push_back(' ');
-        text.append(mask(remap.lost)).push_back(' ');
-        text.append(mask(remap.retry)).push_back('\n');
-    });
-    return text;
+std::string map_text(const Disk& disk, std::uint32_t width) {
+    Surface surface(disk.size() / DMR_SECTOR_SIZE, width * kMapRows, disk.status().scanned_sectors);
+    disk.list_remaps([&surface](const RemapInfo& remap) { surface.add(remap.sector, remap.lost); });
+    return surface_text(surface, width);
 }
 
 }  // namespace dmremap

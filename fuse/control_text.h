@@ -11,11 +11,13 @@ namespace dmremap {
 // "name: text", a line for each active cause; empty when healthy.
 std::string reasons_text(const DiskStatus& status);
 
-// "name value" lines. Names are stable; times in ns, sizes in bytes.
-std::string stats_text(const DiskStatus& status);
+// One JSON object: uuid, state, then the numbers of `stats` under the same names.
+std::string stats_json(const DiskStatus& status);
 
-// A header that begins with '#', then "sector slot spare_sector reason time lost retry" for each
-// remap in order of sectors. lost and retry are bit masks in hex: bit i is sector + i.
-std::string remaps_text(const Disk& disk);
+// The text format of Prometheus, with labels uuid and name (the label of the pair, else main).
+std::string metrics_text(const DiskStatus& status, bool demo);
+
+// The surface in text, `width` cells a row.
+std::string map_text(const Disk& disk, std::uint32_t width);
 
 }  // namespace dmremap

@@ -7,6 +7,8 @@
 #include <spdlog/spdlog.h>
 #include <syslog.h>
 
+#include <array>
+
 namespace dmremap {
 
 namespace {
@@ -15,10 +17,11 @@ constexpr std::size_t kLinesPending = 1024;
 
 spdlog::level::level_enum level_of(EventKind kind) {
     switch (kind) {
+        case EventKind::unmapped:  // by hand only: who asked has the answer
+            return spdlog::level::debug;
         case EventKind::opened:
         case EventKind::closed:
         case EventKind::remapped:
-        case EventKind::unmapped:
         case EventKind::moved:
         case EventKind::salvaged:
         case EventKind::rewritten:
@@ -44,32 +47,18 @@ spdlog::level::level_enum level_of(EventKind kind) {
     return spdlog::level::err;
 }
 
-bool has_sector(EventKind kind) {
-    switch (kind) {
-        case EventKind::remapped:
-        case EventKind::lost:
-        case EventKind::salvaged:
-        case EventKind::rewritten:
-        case EventKind::unmapped:
-        case EventKind::moved:
-        case EventKind::bad_slot:
-        case EventKind::slot_unreadable:
-            return true;
-        default:
-            return false;
-    }
-}
-
 }  // namespace
 
 struct EventLog::Sinks {
     std::string ident;  // syslog keeps a pointer to it
     spdlog::sink_ptr terminal;
+    spdlog::level::level_enum wanted;
 };
 
 EventLog::EventLog(const std::string& program, const std::string& level, bool foreground)
     : sinks_(std::make_unique<Sinks>()) {
     const auto wanted = level.empty() ? spdlog::level::info : spdlog::level::from_str(level);
+    sinks_->wanted = wanted;
     sinks_->ident = program;
     sinks_->terminal = std::make_shared<spdlog::sinks::stderr_sink_mt>();
     sinks_->terminal->set_pattern(program + ": %v");
@@ -94,9 +83,15 @@ EventLog::~EventLog() { spdlog::shutdown(); }
 
 void EventLog::leave_terminal() { sinks_->terminal->set_level(spdlog::level::off); }
 
+void EventLog::set_debug(std::uint32_t value) {
+    constexpr std::array kLevels = {spdlog::level::info, spdlog::level::debug,
+                                    spdlog::level::trace};
+    spdlog::set_level(value == 0 ? sinks_->wanted : kLevels.at(value - 1));
+}
+
 void log_event(const Event& event) {
     std::string line = event_kind_name(event.kind);
-    if (has_sector(event.kind)) line += " sector " + std::to_string(event.sector);
+    if (event_has_sector(event.kind)) line += " sector " + std::to_string(event.sector);
     if (event.count != 0) line += " count " + std::to_string(event.count);
     if (!event.text.empty()) line += ": " + event.text;
     spdlog::log(level_of(event.kind), line);

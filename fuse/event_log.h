@@ -7,6 +7,7 @@
 // serves the disk must never wait for syslogd, which may be waiting for this very disk.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -25,6 +26,9 @@ public:
     EventLog& operator=(const EventLog&) = delete;
 
     void leave_terminal();
+
+    // params/dm_remap_debug: 0 the level given at first, 1 info, 2 debug, 3 trace. Any thread.
+    void set_debug(std::uint32_t value);
 
 private:
     struct Sinks;

@@ -3,14 +3,19 @@
 
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <spdlog/spdlog.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <ctime>
+#include <memory>
 #include <new>
 #include <utility>
 #include <vector>
+
+#include "fuse/control_handle.h"
+#include "fuse/reply_channel.h"
 
 namespace dmremap {
 
@@ -18,6 +23,7 @@ namespace {
 
 constexpr fuse_ino_t kImage = Filesystem::kImageInode;
 constexpr fuse_ino_t kControl = 3;
+constexpr fuse_ino_t kParams = 4;
 constexpr fuse_ino_t kFirstControlFile = 16;
 constexpr double kForEver = 1e9;               // seconds
 constexpr unsigned kBackgroundRequests = 256;  // libfuse's 12 would starve readahead and async I/O
@@ -29,26 +35,38 @@ time_t now() {
     return time.tv_sec;
 }
 
+fuse_ino_t parent_of(fuse_ino_t directory) {
+    return directory == kParams ? kControl : fuse_ino_t{FUSE_ROOT_ID};
+}
+
+using Handle = std::shared_ptr<ControlHandle>;
+
+Handle& handle_of(const fuse_file_info* file) { return *reinterpret_cast<Handle*>(file->fh); }
+
 }  // namespace
 
-Filesystem::Filesystem(ControlContext context, std::string image_name,
-                       std::function<void()> last_close)
+Filesystem::Filesystem(ControlContext context, CommandRunner& commands, std::string image_name,
+                       const Ownership& ownership, std::function<void()> last_close)
     : context_(std::move(context)),
+      commands_(commands),
+      files_(control_files(context_, last_answer_)),
       image_name_(std::move(image_name)),
       last_close_(std::move(last_close)),
       image_(context_.disk),
-      image_uid_(geteuid()),
-      image_gid_(getegid()),
+      image_mode_(ownership.umask ? 0666 & ~*ownership.umask : 0600),
+      image_uid_(ownership.uid.value_or(geteuid())),
+      image_gid_(ownership.gid.value_or(getegid())),
       image_atime_(now()),
-      uid_(geteuid()),
-      gid_(getegid()),
+      uid_(image_uid_),
+      gid_(image_gid_),
+      umask_given_(ownership.umask.value_or(0)),
+      shared_writes_(ownership.umask.has_value()),
       start_(image_atime_),
       image_mtime_(image_atime_) {}
 
 const ControlFile* Filesystem::control_file(fuse_ino_t ino) const {
-    const auto files = control_files(context_);
-    if (ino < kFirstControlFile || ino - kFirstControlFile >= files.size()) return nullptr;
-    return &files[ino - kFirstControlFile];
+    if (ino < kFirstControlFile || ino - kFirstControlFile >= files_.size()) return nullptr;
+    return &files_[ino - kFirstControlFile];
 }
 
 // 0 when there is no such name.
@@ -57,13 +75,20 @@ fuse_ino_t Filesystem::find(fuse_ino_t directory, const std::string& name) const
         if (name == image_name_) return kImage;
         return name == "control" ? kControl : 0;
     }
-    if (directory != kControl) return 0;
+    if (directory == kControl && name == "params") return kParams;
+    if (directory != kControl && directory != kParams) return 0;
     fuse_ino_t ino = kFirstControlFile;
-    for (const ControlFile& file : control_files(context_)) {
-        if (name == file.name) return ino;
+    for (const ControlFile& file : files_) {
+        if (file.parameter == (directory == kParams) && name == file.name) return ino;
         ino++;
     }
     return 0;
+}
+
+// With umask= the owner is no longer the only one who may write.
+mode_t Filesystem::control_mode(const ControlFile& file) const {
+    const bool others = shared_writes_ && file.writable();
+    return (others ? 0666 : file.mode) & ~umask_given_;
 }
 
 struct stat Filesystem::attributes(fuse_ino_t ino) const {
@@ -84,10 +109,10 @@ struct stat Filesystem::attributes(fuse_ino_t ino) const {
         attributes.st_atime = image_atime_;
         attributes.st_mtime = attributes.st_ctime = image_mtime_.load(std::memory_order_relaxed);
     } else if (const ControlFile* file = control_file(ino)) {
-        attributes.st_mode = S_IFREG | file->mode;
+        attributes.st_mode = S_IFREG | control_mode(*file);
     } else {
-        attributes.st_mode = S_IFDIR | 0555;
-        attributes.st_nlink = ino == FUSE_ROOT_ID ? 3 : 2;
+        attributes.st_mode = S_IFDIR | (0555 & ~umask_given_);
+        attributes.st_nlink = ino == kParams ? 2 : 3;
     }
     return attributes;
 }
@@ -121,14 +146,17 @@ int Filesystem::change_attributes(fuse_ino_t ino, const struct stat& wanted, int
 void Filesystem::list(fuse_req_t request, fuse_ino_t directory, std::size_t size,
                       off_t from) const {
     std::vector<std::pair<std::string, fuse_ino_t>> names = {{".", directory},
-                                                             {"..", FUSE_ROOT_ID}};
+                                                             {"..", parent_of(directory)}};
     if (directory == FUSE_ROOT_ID) {
         names.emplace_back(image_name_, kImage);
         names.emplace_back("control", kControl);
     } else {
+        if (directory == kControl) names.emplace_back("params", kParams);
         fuse_ino_t ino = kFirstControlFile;
-        for (const ControlFile& file : control_files(context_))
-            names.emplace_back(file.name, ino++);
+        for (const ControlFile& file : files_) {
+            if (file.parameter == (directory == kParams)) names.emplace_back(file.name, ino);
+            ino++;
+        }
     }
     std::vector<char> buffer(size);
     std::size_t used = 0;
@@ -141,6 +169,64 @@ void Filesystem::list(fuse_req_t request, fuse_ino_t directory, std::size_t size
         used += needed;
     }
     fuse_reply_buf(request, buffer.data(), used);
+}
+
+void Filesystem::open_control(fuse_req_t request, fuse_ino_t ino, fuse_file_info* file,
+                              bool writes) {
+    const ControlFile* const control = control_file(ino);
+    if (!control || (writes && !control->writable())) {
+        fuse_reply_err(request, EACCES);
+        return;
+    }
+    Handle* handle = nullptr;
+    try {
+        handle = new Handle(std::make_shared<ControlHandle>(control->open()));
+    } catch (const std::bad_alloc&) {
+        fuse_reply_err(request, ENOMEM);
+        return;
+    }
+    file->direct_io = 1;  // no size is known beforehand, and nothing is to be kept
+    file->fh = reinterpret_cast<std::uintptr_t>(handle);
+    if (fuse_reply_open(request, file) != 0) delete handle;
+}
+
+// A write that amounts to a message is answered when that has been carried out, perhaps by another
+// thread. `end` is the offset behind it.
+void Filesystem::write_control(fuse_req_t request, fuse_ino_t ino, const std::string& text,
+                               std::uint64_t end, fuse_file_info* file) {
+    const ControlFile* const control = control_file(ino);
+    if (!control || !control->message) {
+        const int error = control && control->write ? control->write(text) : EACCES;
+        if (error != 0)
+            fuse_reply_err(request, error);
+        else
+            fuse_reply_write(request, text.size());
+        return;
+    }
+    // Another thread may answer, but only by the way the request came.
+    const auto reply = [this, request, control, end, size = text.size(),
+                        channel = ReplyChannel::current(),
+                        handle = handle_of(file)](const CommandAnswer& answer) {
+        const ReplyChannel through(channel);
+        if (control->answers) {
+            handle->answer(answer.str(), end);
+            last_answer_.put(answer.str());
+        }
+        if (answer.error != 0) {
+            spdlog::warn("control/{}{}: {}", control->parameter ? "params/" : "", control->name,
+                         answer.sentence);
+            fuse_reply_err(request, answer.error);
+        } else {
+            fuse_reply_write(request, size);
+        }
+    };
+    try {
+        commands_.run(
+            control->message(text), [request] { return fuse_req_interrupted(request) != 0; },
+            reply);
+    } catch (const std::bad_alloc&) {
+        fuse_reply_err(request, ENOMEM);
+    }
 }
 
 // The C side. Operations that are not here and need not be:
@@ -219,21 +305,7 @@ struct Operations {
             if (fuse_reply_open(request, file) != 0) drop_user(fs);
             return;
         }
-        const ControlFile* control = fs.control_file(ino);
-        if (!control || (writes && !control->write)) {
-            fuse_reply_err(request, EACCES);
-            return;
-        }
-        std::string* text = nullptr;
-        try {
-            text = new std::string(control->text(fs.context_));
-        } catch (const std::bad_alloc&) {
-            fuse_reply_err(request, ENOMEM);
-            return;
-        }
-        file->direct_io = 1;  // no size is known beforehand, and nothing is to be kept
-        file->fh = reinterpret_cast<std::uintptr_t>(text);
-        if (fuse_reply_open(request, file) != 0) delete text;
+        fs.open_control(request, ino, file, writes);
     }
 
     static void release(fuse_req_t request, fuse_ino_t ino, fuse_file_info* file) {
@@ -242,7 +314,7 @@ struct Operations {
         if (ino == kImage)
             drop_user(fs);
         else
-            delete reinterpret_cast<std::string*>(file->fh);
+            delete &handle_of(file);
     }
 
     static void drop_user(Filesystem& fs) {
@@ -256,28 +328,26 @@ struct Operations {
             self(request).image_.read(request, start, size);
             return;
         }
-        const auto& text = *reinterpret_cast<const std::string*>(file->fh);
-        if (start >= text.size())
-            fuse_reply_buf(request, nullptr, 0);
-        else
-            fuse_reply_buf(request, text.data() + start, std::min(size, text.size() - start));
+        std::string text;
+        try {
+            text = handle_of(file)->read(start, size);
+        } catch (const std::bad_alloc&) {
+            fuse_reply_err(request, ENOMEM);
+            return;
+        }
+        fuse_reply_buf(request, text.data(), text.size());
     }
 
     static void write(fuse_req_t request, fuse_ino_t ino, const char* data, std::size_t size,
-                      off_t offset, fuse_file_info*) {
+                      off_t offset, fuse_file_info* file) {
         Filesystem& fs = self(request);
         if (ino == kImage) {
             fs.note_write();
             fs.image_.write(request, static_cast<std::uint64_t>(offset), data, size);
             return;
         }
-        int error = EACCES;
-        const ControlFile* control = fs.control_file(ino);
-        if (control && control->write) error = control->write(fs.context_, std::string(data, size));
-        if (error != 0)
-            fuse_reply_err(request, error);
-        else
-            fuse_reply_write(request, size);
+        fs.write_control(request, ino, std::string(data, size),
+                         static_cast<std::uint64_t>(offset) + size, file);
     }
 
     static void fsync(fuse_req_t request, fuse_ino_t ino, int, fuse_file_info*) {
@@ -317,7 +387,7 @@ struct Operations {
         struct statvfs numbers {};
         numbers.f_bsize = numbers.f_frsize = 4096;
         numbers.f_blocks = (fs.image_.size() + 4095) / 4096;
-        numbers.f_files = 3 + control_files(fs.context_).size();
+        numbers.f_files = 4 + fs.files_.size();
         numbers.f_namemax = 255;
         if (fs.context_.disk.read_only()) numbers.f_flag = ST_RDONLY;
         fuse_reply_statfs(request, &numbers);

@@ -2,7 +2,8 @@
 // The tree of the mount: the disk, the control directory and its files, as libfuse's low-level
 // operations.
 //
-//   /            1     disk.img  2     control/  3     control/NAME  16 and on, by the table
+//   /  1   disk.img  2   control/  3   control/params/  4   control/... files  16 and on, by the
+//   list
 //
 // Nothing ever appears or vanishes, so inode numbers are fixed and the kernel may keep names and
 // attributes for ever. The kernel checks permissions (default_permissions). Any thread.
@@ -13,13 +14,22 @@
 #include <atomic>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "fuse/command_runner.h"
 #include "fuse/control_files.h"
 #include "fuse/fuse_api.h"
 #include "fuse/image_file.h"
 
 namespace dmremap {
+
+// As other file systems have them: whose the files are, and what their modes lack.
+struct Ownership {
+    std::optional<uid_t> uid, gid;  // else the mounting user's
+    std::optional<mode_t> umask;    // else only the owner may write, or open the disk
+};
 
 class Filesystem {
 public:
@@ -27,7 +37,10 @@ public:
     static constexpr unsigned kMostTransferred = 1u << 20;
 
     // `last_close` is called, from any thread, whenever nobody has the disk open any more.
-    Filesystem(ControlContext context, std::string image_name, std::function<void()> last_close);
+    // `commands` outlives it; the destructor abandons what is under way there.
+    Filesystem(ControlContext context, CommandRunner& commands, std::string image_name,
+               const Ownership& ownership, std::function<void()> last_close);
+    ~Filesystem() { commands_.abandon(); }
 
     // The disk's inode, for whoever serves its data without libfuse.
     static constexpr std::uint64_t kImageInode = 2;
@@ -44,22 +57,31 @@ private:
     struct stat attributes(fuse_ino_t ino) const;
     fuse_ino_t find(fuse_ino_t directory, const std::string& name) const;
     const ControlFile* control_file(fuse_ino_t ino) const;
+    mode_t control_mode(const ControlFile& file) const;
+    void open_control(fuse_req_t request, fuse_ino_t ino, fuse_file_info* file, bool writes);
+    void write_control(fuse_req_t request, fuse_ino_t ino, const std::string& text,
+                       std::uint64_t end, fuse_file_info* file);
     int change_attributes(fuse_ino_t ino, const struct stat& wanted, int which);
     void list(fuse_req_t request, fuse_ino_t directory, std::size_t size, off_t from) const;
 
     const ControlContext context_;
+    CommandRunner& commands_;
+    LastAnswer last_answer_;
+    const std::vector<ControlFile> files_;
     const std::string image_name_;
     const std::function<void()> last_close_;
     ImageFile image_;
     std::atomic<unsigned> image_users_{0};
 
     mutable std::mutex attributes_mutex_;
-    mode_t image_mode_ = 0600;
+    mode_t image_mode_;
     uid_t image_uid_;
     gid_t image_gid_;
     time_t image_atime_;
     const uid_t uid_;  // of everything else
     const gid_t gid_;
+    const mode_t umask_given_;  // bits that no file has
+    const bool shared_writes_;
     const time_t start_;
     std::atomic<time_t> image_mtime_;
 };

@@ -22,7 +22,9 @@
 #include <thread>
 
 #include "core/refusal.h"
+#include "fuse/command_runner.h"
 #include "fuse/daemonize.h"
+#include "fuse/event_history.h"
 #include "fuse/event_log.h"
 #include "fuse/exit_codes.h"
 #include "fuse/filesystem.h"
@@ -30,6 +32,7 @@
 #include "fuse/open_disk.h"
 #include "fuse/self_protection.h"
 #include "fuse/session.h"
+#include "fuse/settings.h"
 #include "fuse/unmounter.h"
 
 namespace dmremap {
@@ -108,15 +111,25 @@ int serve(const MountOptions& options, Background* background) {
     EventLog log(options.program, options.log_level, background == nullptr);
     protect_from_memory_pressure();
 
-    OpenedDisk opened = open_disk(options);
+    EventHistory events;
+    OpenedDisk opened = open_disk(options, [&events](const Event& event) {
+        events.add(event);
+        log_event(event);
+    });
+    const bool demo = options.demo_size.has_value();
+    const Settings settings(*opened.disk, demo, [&log](std::uint32_t v) { log.set_debug(v); });
+    // Until the disk is closed a salvage may be under way.
+    std::optional<CommandRunner> commands;
+    commands.emplace(CommandContext{*opened.disk, settings.parameters(), demo});
     bool ready = false;
     int error = 0;
     {
         Unmounter unmounter(options.mountpoint);
         std::optional<Filesystem> filesystem;
-        filesystem.emplace(
-            ControlContext{*opened.disk, options.demo_size.has_value(), opened.faults},
-            options.image, [&unmounter] { unmounter.disk_closed(); });
+        filesystem.emplace(ControlContext{*opened.disk, settings, events, demo, opened.faults},
+                           *commands, options.image,
+                           Ownership{options.uid, options.gid, options.umask},
+                           [&unmounter] { unmounter.disk_closed(); });
         Session session(*filesystem, options);
         session.mount();
         if (::chdir("/") != 0) spdlog::debug("chdir to /: {}", std::strerror(errno));
@@ -136,6 +149,7 @@ int serve(const MountOptions& options, Background* background) {
     }
     if (error != 0) spdlog::error("the mount ended early: {}", std::strerror(error));
     const int close_error = close_disk(*opened.disk);
+    commands.reset();
     if (!ready)
         throw Refusal(RefusalKind::system, options.mountpoint + " was unmounted before it worked");
     return error != 0 || close_error != 0 ? kExitSystem : 0;

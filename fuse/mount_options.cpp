@@ -111,6 +111,25 @@ std::string parse_log_level(const std::string& text) {
     return level;
 }
 
+std::uint32_t parse_id(const std::string& name, const std::string& text) {
+    std::uint32_t number = 0;
+    const char* end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, number);
+    // The largest means "none" to the system.
+    if (error != std::errc() || rest != end || number == std::numeric_limits<std::uint32_t>::max())
+        usage_error("option " + name + " takes a number, not \"" + text + "\"");
+    return number;
+}
+
+mode_t parse_umask(const std::string& text) {
+    mode_t mask = 0;
+    const char* end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, mask, 8);
+    if (error != std::errc() || rest != end || mask > 0777)
+        usage_error("option umask takes an octal number up to 777, not \"" + text + "\"");
+    return mask;
+}
+
 enum class Value { none, needed, optional };
 
 // Our own words of -o. Called with the value, "" when there was none.
@@ -132,6 +151,9 @@ const std::map<std::string, OwnOption, std::less<>>& own_options() {
         {"spare", {Value::needed, [](O& o, S v) { o.spare = v; }}},
         {"image", {Value::needed, [](O& o, S v) { o.image = parse_image(v); }}},
         {"inject", {Value::needed, [](O& o, S v) { o.inject = v; }}},
+        {"uid", {Value::needed, [](O& o, S v) { o.uid = parse_id("uid", v); }}},
+        {"gid", {Value::needed, [](O& o, S v) { o.gid = parse_id("gid", v); }}},
+        {"umask", {Value::needed, [](O& o, S v) { o.umask = parse_umask(v); }}},
         {"log_level", {Value::needed, [](O& o, S v) { o.log_level = parse_log_level(v); }}},
         {"max_threads", {Value::needed, [](O& o, S v) { o.max_threads = parse_threads(v); }}},
         {"engine", {Value::needed, [](O& o, S v) { o.engine = parse_engine(v); }}},
@@ -295,6 +317,8 @@ std::string mount_usage(const std::string& program) {
            "  take_over            go on although another machine has the pair in use\n"
            "  image=NAME           name of the disk in the mount (disk.img)\n"
            "  inject=FILE          make the devices fail as FILE says\n"
+           "  uid=N, gid=N         whose the files are (the mounting user's)\n"
+           "  umask=OCTAL          what the modes of the files lack (else only the owner writes)\n"
            "  allow_other          let other users in\n"
            "  foreground           stay in the foreground (dmremapfs: also -f)\n"
            "  log_level=LEVEL      trace, debug, info, warning, error, critical or off (info)\n"

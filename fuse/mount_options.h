@@ -6,6 +6,8 @@
 // tested without a mount.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -29,6 +31,9 @@ struct MountOptions {
     bool take_over = false;
     std::optional<std::uint64_t> demo_size;  // bytes; set: main and spare are in memory
     std::string inject;                      // file of faults, "" without
+
+    std::optional<uid_t> uid, gid;  // of the files; else the mounting user's
+    std::optional<mode_t> umask;
 
     bool foreground = false;
     bool fake = false;            // check the words, mount nothing

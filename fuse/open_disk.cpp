@@ -12,7 +12,6 @@
 #include "core/format.h"
 #include "core/meta/format_spare.h"
 #include "core/pair/pair.h"
-#include "fuse/event_log.h"
 
 namespace dmremap {
 
@@ -63,7 +62,8 @@ DevicePair make_demo(const MountOptions& options) {
 
 }  // namespace
 
-OpenedDisk open_disk(const MountOptions& options) {
+OpenedDisk open_disk(const MountOptions& options,
+                     const std::function<void(const Event&)>& on_event) {
     OpenedDisk opened;
     if (!options.inject.empty()) opened.faults = FaultPlan::load(options.inject);
 
@@ -86,7 +86,7 @@ OpenedDisk open_disk(const MountOptions& options) {
     open.accept_changed_main = options.accept_changed_main;
     open.take_over = options.take_over;
     open.holder = "dmremapfs";
-    open.on_event = log_event;
+    open.on_event = on_event;
     opened.disk = Disk::open(std::move(pair.main), std::move(pair.spare), open);
     return opened;
 }

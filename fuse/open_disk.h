@@ -2,6 +2,7 @@
 // From the options to an open disk: two devices, or memory for the demo, with faults or without.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "core/device/fault_plan.h"
@@ -16,6 +17,7 @@ struct OpenedDisk {
 };
 
 // Throws Refusal. Blocks, perhaps for seconds: a closing owner is waited for.
-OpenedDisk open_disk(const MountOptions& options);
+OpenedDisk open_disk(const MountOptions& options,
+                     const std::function<void(const Event&)>& on_event);
 
 }  // namespace dmremap

@@ -81,9 +81,8 @@ CommandAnswer move_range(Disk& disk, const Command& command,
     if (result.error != 0) {
         add_line(answer.text, "first_refused_sector", result.sector);
         answer.error = result.error;
-        answer.sentence =
-            std::to_string(result.refused) + " blocks were left as they were, from sector " +
-            std::to_string(result.sector) + " on: " + refusal_reason(command.verb, result.error);
+        answer.sentence = "the block at sector " + std::to_string(result.sector) +
+                          " was left as it was: " + refusal_reason(command.verb, result.error);
     } else if (at < end) {
         answer.error = ECANCELED;
         answer.sentence = "interrupted before sector " + std::to_string(at);

@@ -50,10 +50,22 @@ TEST(MountOptions, TheUsualCommand) {
     EXPECT_TRUE(o.kernel_options.empty());
 }
 
+TEST(MountOptions, WhoseTheFilesAre) {
+    const auto o = parse({"dmremapfs", "m", "d", "-o", "spare=s,uid=1000,gid=0,umask=027"});
+    EXPECT_EQ(o.uid, 1000u);
+    EXPECT_EQ(o.gid, 0u);
+    EXPECT_EQ(o.umask, 027u);
+    const auto usual = parse({"dmremapfs", "m", "d", "-o", "spare=s"});
+    EXPECT_FALSE(usual.uid || usual.gid || usual.umask);
+    for (const char* bad : {"uid=root", "uid=-1", "uid=4294967295", "gid=4294967296", "umask=8",
+                            "umask=1000", "umask=u+r", "uid", "umask="})
+        EXPECT_NE(refused_option(bad).find("option "), std::string::npos) << bad;
+}
+
 TEST(MountOptions, EveryOwnOption) {
-    const auto o =
-        parse({"dmremapfs", "m", "d", "-o", "spare=s,ro,rescue,accept_changed_main", "-o",
-               "take_over,foreground,image=a b.img,inject=f", "-olog_level=warn,max_threads=3,engine=ring"});
+    const auto o = parse({"dmremapfs", "m", "d", "-o", "spare=s,ro,rescue,accept_changed_main",
+                          "-o", "take_over,foreground,image=a b.img,inject=f",
+                          "-olog_level=warn,max_threads=3,engine=ring"});
     EXPECT_TRUE(o.read_only && o.rescue && o.accept_changed_main && o.take_over && o.foreground);
     EXPECT_EQ(o.image, "a b.img");
     EXPECT_EQ(o.inject, "f");
@@ -119,9 +131,10 @@ TEST(MountOptions, SloppyIgnoresTheUnknownButNotTheWrong) {
 }
 
 TEST(MountOptions, ValuesAreChecked) {
-    for (const char* list : {"image=", "image=a/b", "image=..", "image=control", "image",
-                             "log_level=loud", "max_threads=0", "max_threads=4x", "max_threads=-1",
-                             "max_threads=99999999999", "engine=fast", "engine", "ro=1", "spare", "inject="})
+    for (const char* list :
+         {"image=", "image=a/b", "image=..", "image=control", "image", "log_level=loud",
+          "max_threads=0", "max_threads=4x", "max_threads=-1", "max_threads=99999999999",
+          "engine=fast", "engine", "ro=1", "spare", "inject="})
         EXPECT_NE(refused_option(list), "") << list;
     EXPECT_NE(refused_option("image=" + std::string(256, 'x')), "");
 }
