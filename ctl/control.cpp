@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ctl/control.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <sstream>
 
-#include "core/refusal.h"
+#include "core/device/unique_fd.h"
 #include "ctl/mounts.h"
+#include "ctl/target.h"
 
 namespace dmremap::ctl {
 
@@ -23,13 +30,13 @@ Json number_or_text(const std::string& text) {
     return text;
 }
 
-std::string read_error(const std::string& path, int error) {
-    const std::string start = path + " cannot be read: ";
+std::string access_error(const std::string& path, const char* verb, int error) {
+    const std::string start = path + " cannot be " + verb + ": ";
     if (error == ENOTCONN)
         return start + "the dmremapfs behind it is gone; unmount it with fusermount3 -u and " +
                "mount it again";
     if (error == EACCES || error == EPERM)
-        return start + "it belongs to another user, only that user or root may look";
+        return start + "it belongs to another user, only that user or root may";
     return start + std::strerror(error);
 }
 
@@ -74,11 +81,83 @@ std::string Control::read(const std::string& name) const {
     const std::string path = mount_point_ + "/control/" + name;
     errno = 0;
     std::ifstream file(path, std::ios::binary);
-    if (!file) throw Refusal(RefusalKind::system, read_error(path, errno));
+    if (!file) throw Refusal(RefusalKind::system, access_error(path, "read", errno));
     std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-    if (file.bad()) throw Refusal(RefusalKind::system, read_error(path, errno));
+    if (file.bad()) throw Refusal(RefusalKind::system, access_error(path, "read", errno));
     while (!text.empty() && text.back() == '\n') text.pop_back();
     return text;
+}
+
+void Control::read_lines(const std::string& name,
+                         const std::function<void(const std::string&)>& each) const {
+    const std::string path = mount_point_ + "/control/" + name;
+    errno = 0;
+    std::ifstream file(path, std::ios::binary);
+    if (!file) throw Refusal(RefusalKind::system, access_error(path, "read", errno));
+    for (std::string line; std::getline(file, line);) each(line);
+    if (file.bad()) throw Refusal(RefusalKind::system, access_error(path, "read", errno));
+}
+
+MessageAnswer parse_answer(const std::string& text, int error) {
+    MessageAnswer answer{error, text, ""};
+    if (error == 0) return answer;
+    constexpr std::string_view kError = "error ";
+    auto line = text.rfind("\nerror ");
+    line = line == std::string::npos ? 0 : line + 1;
+    if (text.compare(line, kError.size(), kError) == 0) {
+        answer.sentence = text.substr(line + kError.size());
+        while (answer.sentence.ends_with('\n')) answer.sentence.pop_back();
+        answer.text.resize(line);
+    }
+    if (answer.sentence.empty()) answer.sentence = std::strerror(error);
+    return answer;
+}
+
+MessageAnswer Control::ask(const std::string& message) const {
+    const std::string path = mount_point_ + "/control/message";
+    const UniqueFd file(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+    if (!file) throw Refusal(RefusalKind::system, access_error(path, "written", errno));
+    const std::string line = message + "\n";
+    const ssize_t written = ::write(file.get(), line.data(), line.size());
+    const int error = written < 0 ? errno : 0;
+    if (error == ENOTCONN || error == ECONNABORTED)
+        throw Refusal(RefusalKind::system, access_error(path, "written", ENOTCONN));
+    std::string text;
+    std::array<char, 65536> buffer{};
+    for (ssize_t got; (got = ::read(file.get(), buffer.data(), buffer.size())) > 0;)
+        text.append(buffer.data(), static_cast<std::size_t>(got));
+    return parse_answer(text, error);
+}
+
+std::vector<std::string> Control::parameters() const {
+    const std::string path = mount_point_ + "/control/params";
+    std::error_code error;
+    std::vector<std::string> names;
+    for (std::filesystem::directory_iterator at(path, error), end; !error && at != end;
+         at.increment(error))
+        names.push_back(at->path().filename());
+    if (error) throw Refusal(RefusalKind::system, access_error(path, "read", error.value()));
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
+std::uint64_t number_of(const std::vector<NameValue>& lines, const std::string& name) {
+    for (const auto& [key, value] : lines) {
+        const Json number = number_or_text(value);
+        if (key == name && number.is_number()) return number.get<std::uint64_t>();
+    }
+    return 0;
+}
+
+Control find_control(const std::string& target) {
+    const Target found = find_target(target);
+    if (found.kind == Target::Kind::mount) return Control(found.path);
+    throw Refusal(RefusalKind::refused,
+                  target + " is a spare that is not up; mount the disk and name its mount point");
+}
+
+Refusal refusal_of(const MessageAnswer& answer) {
+    return {answer.error == EBUSY ? RefusalKind::busy : RefusalKind::refused, answer.sentence};
 }
 
 }  // namespace dmremap::ctl

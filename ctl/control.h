@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "core/refusal.h"
 #include "ctl/verb.h"
 
 namespace dmremap::ctl {
@@ -31,6 +33,16 @@ std::vector<NameValue> parse_name_values(const std::string& text);
 // The name-value lines as an object; what is a whole number becomes one.
 Json name_values_json(const std::vector<NameValue>& lines);
 
+// What came of a message: its text, "name value" lines, and where it failed the errno and why.
+struct MessageAnswer {
+    int error = 0;
+    std::string text;
+    std::string sentence;
+};
+
+// Takes the line "error SENTENCE", if there is one, off the end of an answer.
+MessageAnswer parse_answer(const std::string& text, int error);
+
 class Control {
 public:
     explicit Control(std::string mount_point) : mount_point_(std::move(mount_point)) {}
@@ -39,8 +51,30 @@ public:
     // it, or a daemon that is gone, is said.
     std::string read(const std::string& name) const;
 
+    // Lines of control/NAME, one at a time: for what may be long.
+    void read_lines(const std::string& name,
+                    const std::function<void(const std::string&)>& each) const;
+
+    // Writes a message and reads its answer. Blocks as long as the disk needs. Throws Refusal where
+    // there is nobody to ask, or who asks may not.
+    MessageAnswer ask(const std::string& message) const;
+
+    // The names in control/params, sorted.
+    std::vector<std::string> parameters() const;
+
+    const std::string& mount_point() const { return mount_point_; }
+
 private:
     std::string mount_point_;
 };
+
+// A number of a message's answer, of stats and the like; 0 when it is not there.
+std::uint64_t number_of(const std::vector<NameValue>& lines, const std::string& name);
+
+// The disk that is up on this target. Throws Refusal: no such target, or it is not up.
+Control find_control(const std::string& target);
+
+// Of an answer with an error: what the program exits with, and says.
+Refusal refusal_of(const MessageAnswer& answer);
 
 }  // namespace dmremap::ctl

@@ -46,6 +46,26 @@ std::string human_time(std::uint64_t unix_seconds) {
     return text.data();
 }
 
+std::string human_duration(std::uint64_t ns) {
+    constexpr std::uint64_t kMinute = 60000000000;
+    if (ns >= 2 * kMinute) {
+        const std::uint64_t minutes = ns / kMinute;
+        if (minutes < 60) return std::to_string(minutes) + " min";
+        return std::to_string(minutes / 60) + " h " + std::to_string(minutes % 60) + " min";
+    }
+    double value = static_cast<double>(ns);
+    std::array<char, 32> text{};
+    const char* unit = "ns";
+    for (const char* next : {"us", "ms", "s"}) {
+        if (value < 999.5) break;
+        value /= 1000;
+        unit = next;
+    }
+    std::snprintf(text.data(), text.size(), value < 10 && ns >= 1000 ? "%.1f %s" : "%.0f %s", value,
+                  unit);
+    return text.data();
+}
+
 std::string plural(std::uint64_t count, const std::string& singular) {
     return std::to_string(count) + " " + singular + (count == 1 ? "" : "s");
 }

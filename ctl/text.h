@@ -15,6 +15,9 @@ std::string human_size(std::uint64_t bytes);  // "1.0 TiB (1099511627776 bytes)"
 // Local time with its zone; "never" for 0, the bare number where no calendar has it.
 std::string human_time(std::uint64_t unix_seconds);
 
+// "1.5 ms"; two or three digits that matter.
+std::string human_duration(std::uint64_t ns);
+
 std::string plural(std::uint64_t count, const std::string& singular);  // "1 slot", "2 slots"
 
 // What the terminal cannot show (control characters, a bad encoding; a hostile label may hold

@@ -42,5 +42,18 @@ TEST(Control, NameValueLinesBecomeNumbersWhereTheyAre) {
     EXPECT_EQ(json.size(), 5u);
 }
 
+TEST(Control, AnAnswerIsTakenApart) {
+    EXPECT_EQ(parse_answer("a 1\nb 2\n", 0).text, "a 1\nb 2\n");
+    const MessageAnswer refused = parse_answer("a 1\nerror it is so: because\n", 61);
+    EXPECT_EQ(refused.text, "a 1\n");
+    EXPECT_EQ(refused.sentence, "it is so: because");
+    EXPECT_EQ(parse_answer("error alone\n", 22).sentence, "alone");
+    EXPECT_EQ(parse_answer("error alone\n", 22).text, "");
+    EXPECT_EQ(parse_answer("", 22).sentence, "Invalid argument");
+    EXPECT_EQ(number_of(parse_name_values("n 7\nm x\n"), "n"), 7u);
+    EXPECT_EQ(number_of(parse_name_values("n 7\nm x\n"), "m"), 0u);
+    EXPECT_EQ(number_of({}, "n"), 0u);
+}
+
 }  // namespace
 }  // namespace dmremap::ctl

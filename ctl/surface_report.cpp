@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ctl/surface_report.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdio>
+#include <sstream>
+#include <tuple>
+
+#include "core/format.h"
+#include "ctl/text.h"
+
+namespace dmremap::ctl {
+
+namespace {
+
+constexpr unsigned kCell = 8, kMargin = 16, kTop = 48;  // pixels
+constexpr std::size_t kPlacesNamed = 5;
+
+struct Class {
+    char glyph;
+    const char* colour;
+    const char* name;
+};
+constexpr std::array kClasses = {
+    Class{kGlyphUnscanned, "#d9d9d9", "not scanned"}, Class{kGlyphClean, "#a6d96a", "clean"},
+    Class{kGlyphRemapped, "#fdae61", "remapped"}, Class{kGlyphLost, "#d7191c", "lost"}};
+
+const Class& class_of(char glyph) {
+    return *std::find_if(kClasses.begin(), kClasses.end(),
+                         [glyph](const Class& known) { return known.glyph == glyph; });
+}
+
+std::string escaped(const std::string& text) {
+    std::string result;
+    for (const char c : printable(text)) {
+        switch (c) {
+            case '<':
+                result += "&lt;";
+                break;
+            case '>':
+                result += "&gt;";
+                break;
+            case '&':
+                result += "&amp;";
+                break;
+            case '"':
+                result += "&quot;";
+                break;
+            default:
+                result += c;
+        }
+    }
+    return result;
+}
+
+std::string percent(std::uint64_t part, std::uint64_t whole) {
+    std::array<char, 16> text{};
+    std::snprintf(text.data(), text.size(), "%.3g %%",
+                  whole == 0 ? 0.0 : 100 * static_cast<double>(part) / static_cast<double>(whole));
+    return text.data();
+}
+
+void add_text(std::ostream& svg, std::uint64_t x, std::uint64_t y, const std::string& text) {
+    svg << "<text x=\"" << x << "\" y=\"" << y << "\">" << escaped(text) << "</text>\n";
+}
+
+// A rectangle for each run of cells that look alike.
+void add_cells(std::ostream& svg, const std::vector<SurfaceCell>& cells) {
+    for (std::size_t i = 0; i < cells.size();) {
+        const char glyph = surface_glyph(cells[i]);
+        const std::size_t row_end = std::min((i / kSvgColumns + 1) * kSvgColumns, cells.size());
+        std::size_t end = i + 1;
+        while (end < row_end && surface_glyph(cells[end]) == glyph) end++;
+        svg << "<rect x=\"" << kMargin + i % kSvgColumns * kCell << "\" y=\""
+            << kTop + i / kSvgColumns * kCell << "\" width=\"" << (end - i) * kCell
+            << "\" height=\"" << kCell << "\" fill=\"" << class_of(glyph).colour << "\"/>\n";
+        i = end;
+    }
+}
+
+std::vector<std::size_t> densest(const std::vector<SurfaceCell>& cells) {
+    std::vector<std::size_t> places;
+    for (std::size_t i = 0; i < cells.size(); i++)
+        if (cells[i].remapped != 0) places.push_back(i);
+    const std::size_t named = std::min(places.size(), kPlacesNamed);
+    std::partial_sort(places.begin(), places.begin() + static_cast<std::ptrdiff_t>(named),
+                      places.end(), [&cells](std::size_t a, std::size_t b) {
+                          return std::tuple(cells[a].remapped, cells[a].lost, b) >
+                                 std::tuple(cells[b].remapped, cells[b].lost, a);
+                      });
+    places.resize(named);
+    return places;
+}
+
+}  // namespace
+
+SurfaceReport read_surface(const Control& control, std::uint64_t cells) {
+    const std::uint64_t sectors = parse_status_line(control.read("status")).sectors;
+    const std::uint64_t scanned =
+        number_of(parse_name_values(control.read("stats")), "scanned_sectors");
+    SurfaceReport report{sectors, scanned, 0, 0, Surface(sectors, cells, scanned)};
+    control.read_lines("remaps", [&report](const std::string& line) {
+        std::istringstream words(line);
+        std::uint64_t sector = 0, slot = 0, spare_sector = 0, time = 0;
+        unsigned lost = 0;
+        std::string reason;
+        if (!(words >> sector >> slot >> spare_sector >> reason >> time >> std::hex >> lost))
+            return;  // the header
+        report.surface.add(sector, static_cast<std::uint8_t>(lost));
+        report.remapped_blocks++;
+        report.lost_sectors += static_cast<unsigned>(std::popcount(lost));
+    });
+    return report;
+}
+
+std::string coloured_map(const std::string& map) {
+    std::string text;
+    char last = 0;
+    const auto colour = [](char c) -> char {
+        return c == kGlyphRemapped || c == kGlyphLost || c == kGlyphUnscanned ? c : '\0';
+    };
+    // The legend is words.
+    const auto cells = std::min(map.find('\n'), map.size());
+    text.append(map, 0, cells);
+    for (std::size_t i = cells; i < map.size(); i++) {
+        const char now = colour(map[i]);
+        if (now != last) {
+            text += "\x1b[0m";
+            if (now == kGlyphRemapped) text += "\x1b[33m";
+            if (now == kGlyphLost) text += "\x1b[1;31m";
+            if (now == kGlyphUnscanned) text += "\x1b[2m";
+            last = now;
+        }
+        text += map[i];
+    }
+    return last == 0 ? text : text + "\x1b[0m";
+}
+
+std::string surface_svg(const SurfaceReport& report, const std::string& title) {
+    const auto& cells = report.surface.cells();
+    const std::uint64_t rows = (cells.size() + kSvgColumns - 1) / kSvgColumns;
+    const std::uint64_t width = 2 * kMargin + kSvgColumns * kCell;
+    const std::vector<std::size_t> places = densest(cells);
+    const std::uint64_t legend = kTop + rows * kCell + 32;
+    const std::uint64_t height = legend + 40 + 20 * places.size();
+    std::ostringstream svg;
+    svg << "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+        << "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" << width << "\" height=\"" << height
+        << "\" viewBox=\"0 0 " << width << " " << height
+        << "\" font-family=\"sans-serif\" font-size=\"13\">\n"
+        << "<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n";
+    add_text(svg, kMargin, 20, title);
+    add_text(svg, kMargin, 38,
+             human_size(report.sectors * DMR_SECTOR_SIZE) + "; a cell is " +
+                 short_size(report.surface.cell_sectors() * DMR_SECTOR_SIZE) +
+                 ", rows from left to right");
+    add_cells(svg, cells);
+    const std::array shares = {
+        percent(report.sectors - report.scanned_sectors, report.sectors), std::string(),
+        plural(report.remapped_blocks, "block") + ", " +
+            percent(report.remapped_blocks * DMR_SECTORS_PER_BLOCK, report.sectors),
+        plural(report.lost_sectors, "sector") + ", " +
+            percent(report.lost_sectors, report.sectors)};
+    for (std::size_t i = 0; i < kClasses.size(); i++) {
+        const std::uint64_t x = kMargin + i * (kSvgColumns * kCell / kClasses.size());
+        svg << "<rect x=\"" << x << "\" y=\"" << legend - 11
+            << "\" width=\"12\" height=\"12\" fill=\"" << kClasses[i].colour << "\"/>\n";
+        add_text(svg, x + 18, legend,
+                 kClasses[i].name + (shares[i].empty() ? "" : ": " + shares[i]));
+    }
+    for (std::size_t i = 0; i < places.size(); i++) {
+        const std::size_t cell = places[i];
+        const std::uint64_t x = kMargin + cell % kSvgColumns * kCell;
+        const std::uint64_t y = kTop + cell / kSvgColumns * kCell;
+        svg << "<circle cx=\"" << x + kCell / 2 << "\" cy=\"" << y + kCell / 2
+            << "\" r=\"8\" fill=\"none\" stroke=\"#000000\"/>\n";
+        add_text(svg, x + kCell + 5, y + kCell + 2, std::to_string(i + 1));
+        add_text(svg, kMargin, legend + 28 + 20 * i,
+                 std::to_string(i + 1) + ": from sector " +
+                     std::to_string(cell * report.surface.cell_sectors()) + " on, " +
+                     plural(cells[cell].remapped, "remapped block") + ", " +
+                     plural(cells[cell].lost, "lost sector"));
+    }
+    svg << "</svg>\n";
+    return svg.str();
+}
+
+}  // namespace dmremap::ctl
