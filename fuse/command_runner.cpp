@@ -41,15 +41,17 @@ void CommandRunner::run(const std::string& message, std::function<bool()> interr
         const std::lock_guard lock(mutex_);
         reap();
         if (!abandoned_ && works_.size() < kMostAtOnce) {
-            Work& work = works_.emplace_back();
+            // Among the others only when it has a thread, for each of them is joined.
+            std::list<Work> one(1);
+            Work& work = one.front();
             work.command = *command;
             work.interrupted = std::move(interrupted);
             work.reply = reply;
             try {
                 work.thread = std::thread([this, &work] { carry_out(work); });
+                works_.splice(works_.end(), one);
                 return;
             } catch (const std::system_error&) {
-                works_.pop_back();
             }
         }
         refusal.error = abandoned_ ? ENODEV : EBUSY;

@@ -190,6 +190,17 @@ void Filesystem::open_control(fuse_req_t request, fuse_ino_t ino, fuse_file_info
     if (fuse_reply_open(request, file) != 0) delete handle;
 }
 
+// Without memory the words are missing; whether it was done is told all the same.
+void Filesystem::keep_answer(ControlHandle& handle, const CommandAnswer& answer,
+                             std::uint64_t end) {
+    try {
+        handle.answer(answer.str(), end);
+        last_answer_.put(answer.str());
+    } catch (const std::bad_alloc&) {
+        spdlog::error("no memory for the answer to a message");
+    }
+}
+
 // A write that amounts to a message is answered when that has been carried out, perhaps by another
 // thread. `end` is the offset behind it.
 void Filesystem::write_control(fuse_req_t request, fuse_ino_t ino, const std::string& text,
@@ -208,10 +219,7 @@ void Filesystem::write_control(fuse_req_t request, fuse_ino_t ino, const std::st
                         channel = ReplyChannel::current(),
                         handle = handle_of(file)](const CommandAnswer& answer) {
         const ReplyChannel through(channel);
-        if (control->answers) {
-            handle->answer(answer.str(), end);
-            last_answer_.put(answer.str());
-        }
+        if (control->answers) keep_answer(*handle, answer, end);
         if (answer.error != 0) {
             spdlog::warn("control/{}{}: {}", control->parameter ? "params/" : "", control->name,
                          answer.sentence);

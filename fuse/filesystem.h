@@ -25,6 +25,8 @@
 
 namespace dmremap {
 
+class ControlHandle;
+
 // As other file systems have them: whose the files are, and what their modes lack.
 struct Ownership {
     std::optional<uid_t> uid, gid;  // else the mounting user's
@@ -61,6 +63,7 @@ private:
     void open_control(fuse_req_t request, fuse_ino_t ino, fuse_file_info* file, bool writes);
     void write_control(fuse_req_t request, fuse_ino_t ino, const std::string& text,
                        std::uint64_t end, fuse_file_info* file);
+    void keep_answer(ControlHandle& handle, const CommandAnswer& answer, std::uint64_t end);
     int change_attributes(fuse_ino_t ino, const struct stat& wanted, int which);
     void list(fuse_req_t request, fuse_ino_t directory, std::size_t size, off_t from) const;
 

@@ -8,7 +8,7 @@ need fio
 
 verify() {
     fio --name="$1" --filename="$disk" --size=64M --offset="$2" --rw=randwrite \
-        --bsrange=512-128k --verify=crc32c --verify_fatal=1 --fallocate=none --allow_file_create=0 \
+        --bsrange=512-128k --verify=crc32c --verify_state_save=0 --verify_fatal=1 --fallocate=none --allow_file_create=0 \
         --randseed="$3" --direct="$4" --ioengine="$5" --iodepth="$6" --end_fsync=1 \
         --output="$out" "${@:7}" || fail "fio $1 ${*:7}"
 }

@@ -190,7 +190,7 @@ done
 # All of it once more, with fio's own stamps beside ours, through two closes in order.
 verify() {
     fio --name=beside --filename="$disk" --offset=16M --size=8M --rw=randwrite --bsrange=512-64k \
-        --verify=crc32c --verify_fatal=1 --fallocate=none --allow_file_create=0 --randseed=1 \
+        --verify=crc32c --verify_state_save=0 --verify_fatal=1 --fallocate=none --allow_file_create=0 --randseed=1 \
         --direct=1 --ioengine=libaio --iodepth=8 --end_fsync=1 --verify_state_save=0 --output="$out" "$@" ||
         fail "fio $* ($again)"
 }

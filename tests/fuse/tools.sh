@@ -72,7 +72,7 @@ zeros "$disk" $((12 * mib + 100)) 5000 || fail "a zeroed range is not zeros"
 # mmap: fio's engine, reading and writing through a shared mapping.
 if command -v fio >/dev/null; then
     fio --name=mmap --filename="$disk" --size=8M --offset=16M --rw=randwrite --bs=4k --ioengine=mmap \
-        --verify=crc32c --verify_fatal=1 --fallocate=none --allow_file_create=0 --output="$out" ||
+        --verify=crc32c --verify_state_save=0 --verify_fatal=1 --fallocate=none --allow_file_create=0 --output="$out" ||
         fail "fio --ioengine=mmap"
 fi
 
