@@ -122,8 +122,11 @@ public:
     int discard(std::uint64_t offset, std::uint64_t length);
     int flush();
 
-    // Tries all retry sectors again; returns the number of sectors that came back. Blocks.
-    virtual std::uint64_t salvage() = 0;
+    // Tries all retry sectors again; returns the number of sectors that came back. Blocks. When
+    // `cancelled`, asked several times a second, says so, it returns at once; what was begun goes
+    // on.
+    virtual std::uint64_t salvage(const std::function<bool()>& cancelled) = 0;
+    std::uint64_t salvage() { return salvage(nullptr); }
 
     // Moves the blocks that hold sectors [sector, sector + count) to slots, with what can be read
     // of them; marks what cannot as lost. Blocks; any number, a region at a time, in bounded

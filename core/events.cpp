@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "core/events.h"
 
+#include <array>
+
+#include "core/format.h"
+
 namespace dmremap {
 
 const char* event_kind_name(EventKind kind) {
@@ -65,6 +69,13 @@ bool event_has_sector(EventKind kind) {
         default:
             return false;
     }
+}
+
+const char* reason_word(std::uint8_t reason) {
+    constexpr std::array kWords = {"none",   "write_error", "read_error", "scan",
+                                   "manual", "import",      "slow"};
+    static_assert(kWords.size() == DMR_REASON_LAST + 1);
+    return reason < kWords.size() ? kWords[reason] : "unknown";
 }
 
 }  // namespace dmremap

@@ -11,7 +11,7 @@ namespace dmremap {
 enum class EventKind : std::uint8_t {
     opened,           // text: how (clean, recovered, read-only, ...)
     recovered,        // metadata was repaired at open; text says what
-    remapped,         // sector: the block; text: reason
+    remapped,         // sector: the block; text: the reason's word
     lost,             // sector, count: sectors that nobody could read
     salvaged,         // sector, count: lost sectors that came back
     rewritten,        // sector, count: lost sectors that the user wrote anew
@@ -34,6 +34,9 @@ enum class EventKind : std::uint8_t {
 
 const char* event_kind_name(EventKind kind);  // as above, stable: part of the interface
 bool event_has_sector(EventKind kind);
+
+// Why a block was remapped, as one word: read_error and the like. Of enum dmr_reason; stable, too.
+const char* reason_word(std::uint8_t reason);
 
 struct Event {
     EventKind kind;

@@ -21,11 +21,6 @@ constexpr std::array kPercentiles = {Percentile{"p50", "0.5", 0.50}, Percentile{
 constexpr std::array kOpsShown = {Op::read, Op::write, Op::zero, Op::discard, Op::flush};
 static_assert(kOpsShown.size() == kOps);
 
-// By enum dmr_reason.
-constexpr std::array kReasons = {"none",   "write_error", "read_error", "scan",
-                                 "manual", "import",      "slow"};
-static_assert(kReasons.size() == DMR_REASON_LAST + 1);
-
 constexpr MetricFamily kSize = {"dmremap_size_bytes", MetricType::gauge, "Size of the disk."};
 constexpr MetricFamily kUptime = {"dmremap_uptime_seconds", MetricType::gauge,
                                   "Time since the disk was opened."};
@@ -93,10 +88,6 @@ void add_durations(Table& table, const OpTotals& totals, const std::string& op) 
 }
 
 }  // namespace
-
-const char* reason_word(std::uint8_t reason) {
-    return reason < kReasons.size() ? kReasons[reason] : "unknown";
-}
 
 std::uint64_t free_slots(const DiskStatus& status) {
     const std::uint64_t gone = status.slots_used + status.slots_bad;

@@ -36,9 +36,6 @@ std::vector<Statistic> statistics(const DiskStatus& status);
 // "name value" lines.
 std::string statistics_text(const DiskStatus& status);
 
-// Why a block was remapped, as one word; by enum dmr_reason.
-const char* reason_word(std::uint8_t reason);
-
 // Slots that can still take a block.
 std::uint64_t free_slots(const DiskStatus& status);
 

@@ -25,7 +25,9 @@ struct OpTotals {
     std::uint64_t time_ns = 0;  // from submission to completion
     std::array<std::uint64_t, kLatencyBuckets> latency{};
 
-    std::uint64_t percentile_ns(double fraction) const;  // 0 < fraction <= 1; 0 when none
+    // What so many of the requests, of 0 < fraction <= 1, stayed within: at most 1/4 more than the
+    // truth, and never less. 0 when there are none.
+    std::uint64_t percentile_ns(double fraction) const;
 };
 
 struct Totals {

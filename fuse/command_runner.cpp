@@ -8,6 +8,12 @@
 
 namespace dmremap {
 
+namespace {
+
+constexpr const char* kClosing = "the disk is being closed";
+
+}  // namespace
+
 CommandRunner::~CommandRunner() {
     abandon();
     for (Work& work : works_) work.thread.join();
@@ -55,8 +61,8 @@ void CommandRunner::run(const std::string& message, std::function<bool()> interr
             }
         }
         refusal.error = abandoned_ ? ENODEV : EBUSY;
-        refusal.sentence = abandoned_ ? "the disk is being closed"
-                                      : "too many messages are under way; try again later";
+        refusal.sentence =
+            abandoned_ ? kClosing : "too many messages are under way; try again later";
     }
     reply(refusal);
 }
@@ -82,9 +88,13 @@ void CommandRunner::carry_out(Work& work) {
 void CommandRunner::abandon() {
     const std::lock_guard lock(mutex_);
     abandoned_ = true;
+    CommandAnswer closing{ENODEV, "", ""};
+    try {
+        closing.sentence = kClosing;
+    } catch (const std::bad_alloc&) {
+    }
     for (Work& work : works_)
-        if (work.reply)
-            std::exchange(work.reply, nullptr)({ENODEV, "the disk is being closed", ""});
+        if (work.reply) std::exchange(work.reply, nullptr)(closing);
 }
 
 }  // namespace dmremap

@@ -10,6 +10,7 @@
 #include "core/statistics.h"
 #include "core/status_line.h"
 #include "fuse/control_text.h"
+#include "fuse/event_reading.h"
 #include "fuse/remap_listing.h"
 
 namespace dmremap {
@@ -44,6 +45,17 @@ public:
         return files.back();
     }
 
+    // One that changes with the disk's state.
+    template <typename MakeText>
+    void of_state(const char* name, MakeText make) {
+        const auto version = [context = context_] { return context.events.state_changes(); };
+        files.push_back({name, false, 0444, [context = context_, make, version] {
+                             const std::uint64_t now = version();
+                             return std::make_unique<TextReading>(make(context.disk.status()), now);
+                         }});
+        files.back().version = version;
+    }
+
     // One that speaks of nothing but the disk's status.
     template <typename MakeText>
     void of_status(const char* name, MakeText make) {
@@ -74,8 +86,8 @@ std::vector<ControlFile> control_files(const ControlContext& context, const Last
     using S = const DiskStatus&;
     List list(context);
     list.text("status", 0444, [](C c) { return status_line(c.disk.status(), c.demo) + "\n"; });
-    list.of_status("state", [](S s) { return std::string(state_name(s.state)) + "\n"; });
-    list.of_status("reasons", reasons_text);
+    list.of_state("state", [](S s) { return std::string(state_name(s.state)) + "\n"; });
+    list.of_state("reasons", reasons_text);
     list.of_status("health", health_text);
     list.of_status("uuid", [](S s) { return s.uuid + "\n"; });
     list.text("version", 0444, [](C) { return std::string(DMREMAP_PROGRAM_VERSION "\n"); });
@@ -84,7 +96,13 @@ std::vector<ControlFile> control_files(const ControlContext& context, const Last
     list.text("metrics", 0444, [](C c) { return metrics_text(c.disk.status(), c.demo); });
     list.files.push_back({"remaps", false, 0444,
                           [&disk = context.disk] { return std::make_unique<RemapListing>(disk); }});
-    list.text("events", 0444, [](C c) { return c.events.json_lines(); });
+    list.files.push_back({"events", false, 0444, [&events = context.events] {
+                              return std::make_unique<EventReading>(events);
+                          }});
+    list.files.back().version = [&events = context.events] {
+        return static_cast<std::uint64_t>(events.last_id());
+    };
+    list.files.back().extent = [&events = context.events] { return events.extent(); };
     list.text("map", 0444, [](C c) { return map_text(c.disk, c.settings.map_width()); });
     ControlFile& message = list.text("message", 0600, [&answer](C) { return answer.get(); });
     message.message = [](const std::string& text) { return text; };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The control files: one list of names, modes, what they read as and what a write to them means.
 //
-// Sysfs manners: one value a file and a newline, errno on a bad write. Reading a file gives what
-// was so when it was opened, one consistent picture however it is read.
+// Sysfs manners: one value a file and a newline, errno on a bad write. Reading a file from 0 takes
+// one consistent picture, however many reads it takes; see control_handle.h.
 #pragma once
 
 #include <sys/types.h>
@@ -25,7 +25,7 @@ namespace dmremap {
 struct ControlContext {
     Disk& disk;
     const Settings& settings;
-    const EventHistory& events;
+    EventHistory& events;
     bool demo = false;
     std::shared_ptr<FaultPlan> faults;  // null unless injecting was asked for
 };
@@ -51,7 +51,7 @@ struct ControlFile {
     std::string name;
     bool parameter;  // in control/params/
     mode_t mode;
-    // Any thread; the disk may block it for a moment, but not on I/O.
+    // Any thread; the disk may block it for a moment, but not on I/O. Throws bad_alloc.
     std::function<std::unique_ptr<ControlReading>()> open;
     // What can be written has one of these two:
     // it takes one write() whole or not at all: 0 or a positive errno;
@@ -59,6 +59,10 @@ struct ControlFile {
     // or the write amounts to this message, whose answer decides.
     std::function<std::string(const std::string& text)> message = nullptr;
     bool answers = false;  // its readers want the answer: control/message
+    // Of files that can be waited for: a number that changes with what they read as.
+    std::function<std::uint64_t()> version = nullptr;
+    // Of files whose size is known beforehand.
+    std::function<EventHistory::Extent()> extent = nullptr;
 
     bool writable() const { return write || message; }
 };

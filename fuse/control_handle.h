@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// One open of a control file. It reads as the file was when it was opened, and after a message as
-// the answer: from where the write ended, for who goes on reading there, or from 0.
+// One open of a control file. Reading at 0 takes a picture of the file, which the reads behind it
+// go on with, as in sysfs. After a message it reads as the answer: from where the write ended, for
+// who goes on reading there, or from 0.
 //
 // Shared between the open file and a message under way: the writer may be killed and its file be
 // closed before the answer comes.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -18,15 +20,18 @@ namespace dmremap {
 
 class ControlHandle {
 public:
-    explicit ControlHandle(std::unique_ptr<ControlReading> reading)
-        : reading_(std::move(reading)) {}
+    using Open = std::function<std::unique_ptr<ControlReading>()>;
 
+    explicit ControlHandle(Open open) : open_(std::move(open)) {}
+
+    // Throws bad_alloc.
     std::string read(std::uint64_t offset, std::size_t size) {
         std::shared_ptr<ControlReading> reading;
         {
             const std::lock_guard lock(mutex_);
             if (offset < begin_) begin_ = 0;  // who seeks back means the beginning
             offset -= begin_;
+            if (!answered_ && (offset == 0 || !reading_)) reading_ = open_();
             reading = reading_;
         }
         return reading->read(offset, size);
@@ -35,12 +40,21 @@ public:
     void answer(std::string text, std::uint64_t write_end) {
         const std::lock_guard lock(mutex_);
         reading_ = std::make_shared<TextReading>(std::move(text));
+        answered_ = true;
         begin_ = write_end;
     }
 
+    // Whether the file, now of this version, reads differently from what was read here.
+    bool changed(std::uint64_t version) const {
+        const std::lock_guard lock(mutex_);
+        return !reading_ || reading_->version() != version;
+    }
+
 private:
-    std::mutex mutex_;
+    const Open open_;
+    mutable std::mutex mutex_;
     std::shared_ptr<ControlReading> reading_;
+    bool answered_ = false;
     std::uint64_t begin_ = 0;  // the offset that reads the first byte
 };
 

@@ -9,6 +9,8 @@
 
 #include <array>
 
+#include "core/format.h"
+
 namespace dmremap {
 
 namespace {
@@ -17,7 +19,7 @@ constexpr std::size_t kLinesPending = 1024;
 
 spdlog::level::level_enum level_of(EventKind kind) {
     switch (kind) {
-        case EventKind::unmapped:  // by hand only: who asked has the answer
+        case EventKind::unmapped:  // by hand only
             return spdlog::level::debug;
         case EventKind::opened:
         case EventKind::closed:
@@ -45,6 +47,13 @@ spdlog::level::level_enum level_of(EventKind kind) {
             return spdlog::level::critical;
     }
     return spdlog::level::err;
+}
+
+// What was moved by hand is no news to who asked, and may be a million lines.
+spdlog::level::level_enum level_of(const Event& event) {
+    const bool by_hand =
+        event.kind == EventKind::remapped && event.text == reason_word(DMR_REASON_MANUAL);
+    return by_hand ? spdlog::level::debug : level_of(event.kind);
 }
 
 }  // namespace
@@ -94,7 +103,7 @@ void log_event(const Event& event) {
     if (event_has_sector(event.kind)) line += " sector " + std::to_string(event.sector);
     if (event.count != 0) line += " count " + std::to_string(event.count);
     if (!event.text.empty()) line += ": " + event.text;
-    spdlog::log(level_of(event.kind), line);
+    spdlog::log(level_of(event), line);
 }
 
 }  // namespace dmremap

@@ -3,14 +3,17 @@
 
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <poll.h>
 #include <spdlog/spdlog.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <ctime>
 #include <memory>
 #include <new>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -62,7 +65,14 @@ Filesystem::Filesystem(ControlContext context, CommandRunner& commands, std::str
       umask_given_(ownership.umask.value_or(0)),
       shared_writes_(ownership.umask.has_value()),
       start_(image_atime_),
-      image_mtime_(image_atime_) {}
+      image_mtime_(image_atime_) {
+    context_.events.watch([this] { pollers_.wake(); });
+}
+
+Filesystem::~Filesystem() {
+    context_.events.watch(nullptr);
+    commands_.abandon();
+}
 
 const ControlFile* Filesystem::control_file(fuse_ino_t ino) const {
     if (ino < kFirstControlFile || ino - kFirstControlFile >= files_.size()) return nullptr;
@@ -110,11 +120,22 @@ struct stat Filesystem::attributes(fuse_ino_t ino) const {
         attributes.st_mtime = attributes.st_ctime = image_mtime_.load(std::memory_order_relaxed);
     } else if (const ControlFile* file = control_file(ino)) {
         attributes.st_mode = S_IFREG | control_mode(*file);
+        if (file->extent) {
+            const EventHistory::Extent extent = file->extent();
+            attributes.st_size = static_cast<off_t>(extent.bytes);
+            attributes.st_mtime = attributes.st_ctime = std::max(start_, extent.changed);
+        }
     } else {
         attributes.st_mode = S_IFDIR | (0555 & ~umask_given_);
         attributes.st_nlink = ino == kParams ? 2 : 3;
     }
     return attributes;
+}
+
+// For how long, in seconds, the kernel may keep attributes.
+double Filesystem::attributes_hold(fuse_ino_t ino) const {
+    const ControlFile* const file = control_file(ino);
+    return file && file->extent ? 0 : kForEver;
 }
 
 // A second is enough for those who look for changes, and spares the shared line a store per write.
@@ -180,7 +201,7 @@ void Filesystem::open_control(fuse_req_t request, fuse_ino_t ino, fuse_file_info
     }
     Handle* handle = nullptr;
     try {
-        handle = new Handle(std::make_shared<ControlHandle>(control->open()));
+        handle = new Handle(std::make_shared<ControlHandle>(control->open));
     } catch (const std::bad_alloc&) {
         fuse_reply_err(request, ENOMEM);
         return;
@@ -202,12 +223,13 @@ void Filesystem::keep_answer(ControlHandle& handle, const CommandAnswer& answer,
 }
 
 // A write that amounts to a message is answered when that has been carried out, perhaps by another
-// thread. `end` is the offset behind it.
+// thread. `end` is the offset behind it. Throws bad_alloc, and then nobody has answered.
 void Filesystem::write_control(fuse_req_t request, fuse_ino_t ino, const std::string& text,
                                std::uint64_t end, fuse_file_info* file) {
     const ControlFile* const control = control_file(ino);
     if (!control || !control->message) {
         const int error = control && control->write ? control->write(text) : EACCES;
+        interrupts_.forget(ReplyChannel::request());
         if (error != 0)
             fuse_reply_err(request, error);
         else
@@ -216,10 +238,11 @@ void Filesystem::write_control(fuse_req_t request, fuse_ino_t ino, const std::st
     }
     // Another thread may answer, but only by the way the request came.
     const auto reply = [this, request, control, end, size = text.size(),
-                        channel = ReplyChannel::current(),
+                        channel = ReplyChannel::current(), unique = ReplyChannel::request(),
                         handle = handle_of(file)](const CommandAnswer& answer) {
         const ReplyChannel through(channel);
         if (control->answers) keep_answer(*handle, answer, end);
+        interrupts_.forget(unique);
         if (answer.error != 0) {
             spdlog::warn("control/{}{}: {}", control->parameter ? "params/" : "", control->name,
                          answer.sentence);
@@ -228,13 +251,24 @@ void Filesystem::write_control(fuse_req_t request, fuse_ino_t ino, const std::st
             fuse_reply_write(request, size);
         }
     };
-    try {
-        commands_.run(
-            control->message(text), [request] { return fuse_req_interrupted(request) != 0; },
-            reply);
-    } catch (const std::bad_alloc&) {
-        fuse_reply_err(request, ENOMEM);
+    const auto interrupted = [this, request, unique = ReplyChannel::request()] {
+        return interrupts_.interrupted(unique) || fuse_req_interrupted(request) != 0;
+    };
+    commands_.run(control->message(text), interrupted, reply);
+}
+
+// As other files, always ready; but those that can be waited for only while they read differently
+// from what was read here.
+unsigned Filesystem::poll_control(fuse_ino_t ino, const fuse_file_info* file,
+                                  fuse_pollhandle* waiter) {
+    const ControlFile* const control = control_file(ino);
+    if (!control || !control->version) {
+        if (waiter) fuse_pollhandle_destroy(waiter);
+        return POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM;
     }
+    // First, so that a change from here on is seen below or wakes.
+    if (waiter) pollers_.add(&handle_of(file), waiter);
+    return handle_of(file)->changed(control->version()) ? POLLIN | POLLRDNORM | POLLPRI : 0;
 }
 
 // The C side. Operations that are not here and need not be:
@@ -274,7 +308,8 @@ struct Operations {
     static void lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
         fuse_entry_param entry{};
         entry.ino = self(request).find(parent, name);
-        entry.attr_timeout = entry.entry_timeout = kForEver;
+        entry.entry_timeout = kForEver;
+        entry.attr_timeout = self(request).attributes_hold(entry.ino);
         // Inode 0 tells the kernel that the name will not come to exist.
         if (entry.ino != 0) entry.attr = self(request).attributes(entry.ino);
         fuse_reply_entry(request, &entry);
@@ -282,7 +317,7 @@ struct Operations {
 
     static void getattr(fuse_req_t request, fuse_ino_t ino, fuse_file_info*) {
         const struct stat attributes = self(request).attributes(ino);
-        fuse_reply_attr(request, &attributes, kForEver);
+        fuse_reply_attr(request, &attributes, self(request).attributes_hold(ino));
     }
 
     static void setattr(fuse_req_t request, fuse_ino_t ino, struct stat* wanted, int which,
@@ -319,10 +354,12 @@ struct Operations {
     static void release(fuse_req_t request, fuse_ino_t ino, fuse_file_info* file) {
         Filesystem& fs = self(request);
         fuse_reply_err(request, 0);
-        if (ino == kImage)
+        if (ino == kImage) {
             drop_user(fs);
-        else
-            delete &handle_of(file);
+            return;
+        }
+        fs.pollers_.forget(&handle_of(file));
+        delete &handle_of(file);
     }
 
     static void drop_user(Filesystem& fs) {
@@ -342,6 +379,9 @@ struct Operations {
         } catch (const std::bad_alloc&) {
             fuse_reply_err(request, ENOMEM);
             return;
+        } catch (const std::system_error& error) {
+            fuse_reply_err(request, error.code().value());
+            return;
         }
         fuse_reply_buf(request, text.data(), text.size());
     }
@@ -354,8 +394,22 @@ struct Operations {
             fs.image_.write(request, static_cast<std::uint64_t>(offset), data, size);
             return;
         }
-        fs.write_control(request, ino, std::string(data, size),
-                         static_cast<std::uint64_t>(offset) + size, file);
+        try {
+            fs.write_control(request, ino, std::string(data, size),
+                             static_cast<std::uint64_t>(offset) + size, file);
+        } catch (const std::bad_alloc&) {
+            fs.interrupts_.forget(ReplyChannel::request());
+            fuse_reply_err(request, ENOMEM);
+        }
+    }
+
+    static void poll(fuse_req_t request, fuse_ino_t ino, fuse_file_info* file,
+                     fuse_pollhandle* waiter) {
+        try {
+            fuse_reply_poll(request, self(request).poll_control(ino, file, waiter));
+        } catch (const std::bad_alloc&) {
+            fuse_reply_err(request, ENOMEM);
+        }
     }
 
     static void fsync(fuse_req_t request, fuse_ino_t ino, int, fuse_file_info*) {
@@ -420,6 +474,7 @@ const fuse_lowlevel_ops& Filesystem::operations() {
         ops.release = Operations::release;
         ops.read = Operations::read;
         ops.write = Operations::write;
+        ops.poll = Operations::poll;
         ops.fsync = Operations::fsync;
         ops.fallocate = Operations::fallocate;
         ops.statfs = Operations::statfs;

@@ -22,6 +22,8 @@
 #include "fuse/control_files.h"
 #include "fuse/fuse_api.h"
 #include "fuse/image_file.h"
+#include "fuse/interrupts.h"
+#include "fuse/pollers.h"
 
 namespace dmremap {
 
@@ -39,10 +41,13 @@ public:
     static constexpr unsigned kMostTransferred = 1u << 20;
 
     // `last_close` is called, from any thread, whenever nobody has the disk open any more.
-    // `commands` outlives it; the destructor abandons what is under way there.
+    // `commands` outlives it; the destructor abandons what is under way there. The session that
+    // serves it is there for as long.
     Filesystem(ControlContext context, CommandRunner& commands, std::string image_name,
                const Ownership& ownership, std::function<void()> last_close);
-    ~Filesystem() { commands_.abandon(); }
+    ~Filesystem();
+
+    Interrupts& interrupts() { return interrupts_; }
 
     // The disk's inode, for whoever serves its data without libfuse.
     static constexpr std::uint64_t kImageInode = 2;
@@ -63,6 +68,8 @@ private:
     void open_control(fuse_req_t request, fuse_ino_t ino, fuse_file_info* file, bool writes);
     void write_control(fuse_req_t request, fuse_ino_t ino, const std::string& text,
                        std::uint64_t end, fuse_file_info* file);
+    double attributes_hold(fuse_ino_t ino) const;
+    unsigned poll_control(fuse_ino_t ino, const fuse_file_info* file, fuse_pollhandle* waiter);
     void keep_answer(ControlHandle& handle, const CommandAnswer& answer, std::uint64_t end);
     int change_attributes(fuse_ino_t ino, const struct stat& wanted, int which);
     void list(fuse_req_t request, fuse_ino_t directory, std::size_t size, off_t from) const;
@@ -70,6 +77,8 @@ private:
     const ControlContext context_;
     CommandRunner& commands_;
     LastAnswer last_answer_;
+    Pollers pollers_;
+    Interrupts interrupts_;
     const std::vector<ControlFile> files_;
     const std::string image_name_;
     const std::function<void()> last_close_;

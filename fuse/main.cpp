@@ -116,6 +116,7 @@ int serve(const MountOptions& options, Background* background) {
         events.add(event);
         log_event(event);
     });
+    events.recall(*opened.disk);
     const bool demo = options.demo_size.has_value();
     const Settings settings(*opened.disk, demo, [&log](std::uint32_t v) { log.set_debug(v); });
     // Until the disk is closed a salvage may be under way.

@@ -257,7 +257,7 @@ std::vector<std::string> split_options(const std::string& list) {
             if (!word.empty()) words.push_back(word);
             word.clear();
         } else if (list[i] == '\\' && i + 1 < list.size() &&
-                   (list[i + 1] == ',' || list[i + 1] == '\\')) {
+                   (list[i + 1] == ',' || list[i + 1] == '\\' || list[i + 1] == '"')) {
             word += list[++i];
         } else {
             if (list[i] == '"') quoted = !quoted;

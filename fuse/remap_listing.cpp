@@ -2,9 +2,11 @@
 #include "fuse/remap_listing.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <string_view>
+#include <system_error>
 
-#include "core/statistics.h"
+#include "core/events.h"
 
 namespace dmremap {
 
@@ -27,6 +29,12 @@ void append_line(std::string& text, const RemapInfo& remap) {
 }
 
 }  // namespace
+
+RemapListing::Place::Place() {
+    if (taken.fetch_add(1) < kMostAtOnce) return;
+    taken--;
+    throw std::system_error(EBUSY, std::generic_category());
+}
 
 RemapListing::RemapListing(const Disk& disk) : marks_{kHeader.size()} {
     remaps_.reserve(disk.status().active_mappings);

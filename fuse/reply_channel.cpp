@@ -11,6 +11,7 @@
 namespace dmremap {
 
 thread_local int ReplyChannel::current_ = -1;
+thread_local std::uint64_t ReplyChannel::request_ = 0;
 
 int ReplyChannel::route(fuse_session& session) {
     fuse_custom_io io{};

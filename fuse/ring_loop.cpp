@@ -178,8 +178,14 @@ void RingLoop::handle(DataSlot& slot, std::size_t length) {
         submit(slot, Op::write, write.offset,
                std::min<std::size_t>(write.size, length - sizeof(header) - sizeof(write)));
     } else if (header.opcode == FUSE_INTERRUPT) {
+        fuse_interrupt_in interrupt{};
+        if (length >= sizeof(header) + sizeof(interrupt)) {
+            std::memcpy(&interrupt, arguments, sizeof(interrupt));
+            filesystem_.interrupts().interrupt(interrupt.unique);
+        }
         slots_.give_back(&slot);
     } else {
+        if (header.opcode == FUSE_WRITE) filesystem_.interrupts().expect(header.unique);
         elsewhere_(slot, length);
     }
 }

@@ -14,8 +14,8 @@
 // their answers a header before the data (data_slot.h). All else, rare and perhaps slow, goes to
 // libfuse on another thread, so that nobody who asks the control directory holds up the disk.
 //
-// Interrupts are ignored, as libfuse would do with an operation that asks nobody for them: a
-// request to a disk ends when the disk has answered.
+// Interrupts matter to messages only, which may take hours. A request to a disk ends when the disk
+// has answered.
 #pragma once
 
 #include <liburing.h>

@@ -73,7 +73,7 @@ public:
             case CommandVerb::scan:
                 return scan(command) && end();
             case CommandVerb::set:
-                return word(command.parameter) && word(command.value) && end();
+                return word(command.parameter) && rest(command.value);
             default:
                 return end();
         }
@@ -88,6 +88,11 @@ private:
     bool word(std::string& to) {
         if (!more()) return fail("too few words");
         to = words_[next_++];
+        return true;
+    }
+    // What is no value is the parameter's to say.
+    bool rest(std::string& to) {
+        for (; more(); next_++) to.append(to.empty() ? "" : " ").append(words_[next_]);
         return true;
     }
     bool sector(Command& command) {

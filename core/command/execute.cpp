@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 
 #include "core/format.h"
@@ -13,8 +14,10 @@ namespace dmremap {
 
 namespace {
 
-// Sectors between two looks whether somebody still waits; whole regions, which share their flushes.
-constexpr std::uint64_t kStride = 16 * 2048;
+// Sectors between two looks whether somebody still waits. As many as take a fraction of a second: a
+// bad block may take longer, and a thousand good ones less.
+constexpr std::uint64_t kFirstStride = 64, kLeastStride = 8, kMostStride = 16 * 2048;
+constexpr auto kStrideLasts = std::chrono::milliseconds(250);
 
 void add_line(std::string& text, const char* name, std::uint64_t value) {
     text += std::string(name) + " " + std::to_string(value) + "\n";
@@ -25,20 +28,20 @@ CommandAnswer refuse(int error, std::string sentence) { return {error, std::move
 std::string refusal_reason(CommandVerb verb, int error) {
     switch (error) {
         case ENODATA:
-            return "sectors of it are lost, and main does not have them; write them, or try "
-                   "salvage";
+            return "sectors of it are lost; write them, or try salvage, or, where main may still "
+                   "have all of them, bring it back by force";
         case EAGAIN:
             return "pages of the entry table are retired; unmount and mount again first";
         case ENOSPC:
-            return "no slot is left on the spare";
+            return "no slot is left on the spare, or its file system is full";
         case EROFS:
             return "the disk is read-only";
         case ENODEV:
-            return "the disk is being closed";
+            return "main or the spare is gone, or the disk is being closed";
         case EIO:
             return verb == CommandVerb::unmap
-                       ? "main does not take the data, or the slot cannot be read"
-                       : "main cannot be read, or the spare not be written";
+                       ? "main does not take the data, or the spare cannot be read or written"
+                       : "main cannot be read at all, or the spare not be written";
         default:
             return std::strerror(error);
     }
@@ -63,15 +66,21 @@ CommandAnswer move_range(Disk& disk, const Command& command,
     RangeResult result;
     const std::uint64_t end = command.sector + command.count;
     std::uint64_t at = command.sector;
+    std::uint64_t stride = kFirstStride;
     while (at < end) {
-        const std::uint64_t next = std::min(end, (at / kStride + 1) * kStride);
+        const std::uint64_t next = std::min(end, (at / stride + 1) * stride);
+        const auto start = std::chrono::steady_clock::now();
         const RangeResult part = command.verb == CommandVerb::remap
                                      ? disk.remap(at, next - at)
                                      : disk.unmap(at, next - at, command.force);
         add_up(result, part);
         at = next;
-        // Nothing of what follows could end otherwise.
-        if (part.error == EROFS || part.error == ENODEV) break;
+        stride = std::chrono::steady_clock::now() - start < kStrideLasts
+                     ? std::min(stride * 2, kMostStride)
+                     : std::max(stride / 4, kLeastStride);
+        // Nothing of what follows could end otherwise; and what a full spare cannot take is not to
+        // be read from a disk that may die of it.
+        if (part.error == EROFS || part.error == ENODEV || part.error == ENOSPC) break;
         if (at < end && cancelled && cancelled()) break;
     }
     CommandAnswer answer;
@@ -112,10 +121,15 @@ CommandAnswer query(const Disk& disk, std::uint64_t sector) {
     return answer;
 }
 
-CommandAnswer salvage(Disk& disk) {
+CommandAnswer salvage(Disk& disk, const std::function<bool()>& cancelled) {
     if (disk.read_only()) return refuse(EROFS, "the disk is read-only");
     CommandAnswer answer;
-    add_line(answer.text, "salvaged_sectors", disk.salvage());
+    const auto enough = [&answer, &cancelled] {
+        if (cancelled()) answer.error = ECANCELED;
+        return answer.error != 0;
+    };
+    add_line(answer.text, "salvaged_sectors", cancelled ? disk.salvage(enough) : disk.salvage());
+    if (answer.error != 0) answer.sentence = "interrupted; the disk goes on trying by itself";
     const DiskStatus status = disk.status();
     add_line(answer.text, "lost_sectors", status.lost_sectors);
     add_line(answer.text, "retry_sectors", status.retry_sectors);
@@ -191,7 +205,7 @@ CommandAnswer execute_command(const CommandContext& context, const Command& comm
         case CommandVerb::query:
             return query(disk, command.sector);
         case CommandVerb::salvage:
-            return salvage(disk);
+            return salvage(disk, cancelled);
         case CommandVerb::scan:
             return refuse(EOPNOTSUPP, "this version has no scan yet");
         case CommandVerb::set:

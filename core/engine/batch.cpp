@@ -19,17 +19,6 @@ constexpr int kCommitTries = 24;
 // So many fresh slots in a row refuse a write: it is the spare that fails, not its slots.
 constexpr std::size_t kSlotsInARow = 8;
 
-const char* reason_text(std::uint8_t reason) {
-    switch (reason) {
-        case DMR_REASON_READ:
-            return "read error";
-        case DMR_REASON_WRITE:
-            return "write error";
-        default:
-            return "by hand";
-    }
-}
-
 std::uint64_t first_sector(std::uint64_t block) { return block * DMR_SECTORS_PER_BLOCK; }
 
 }  // namespace
@@ -220,7 +209,7 @@ void Batch::publish(Staged& staged) {
     } else if (staged.data) {
         disk_.totals.remaps++;
         disk_.totals.by_reason[staged.reason]++;
-        disk_.board->report(EventKind::remapped, sector, 0, reason_text(staged.reason));
+        disk_.board->report(EventKind::remapped, sector, 0, reason_word(staged.reason));
         if (staged.lost != 0) {
             const auto count = static_cast<unsigned>(std::popcount(staged.lost));
             disk_.totals.sectors_lost += count;

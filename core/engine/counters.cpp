@@ -43,7 +43,7 @@ std::uint64_t OpTotals::percentile_ns(double fraction) const {
     for (unsigned bucket = 0; bucket < kLatencyBuckets; bucket++) {
         seen += latency[bucket];
         if (seen != 0 && seen >= wanted) {
-            return latency_bucket_floor(bucket);
+            return bucket + 1 < kLatencyBuckets ? latency_bucket_floor(bucket + 1) - 1 : UINT64_MAX;
         }
     }
     return 0;

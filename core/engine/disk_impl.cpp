@@ -317,7 +317,9 @@ void DiskImpl::spare_flushed(Piece& piece) {
     finish(piece, disk_->flush_failed ? EIO : 0);
 }
 
-std::uint64_t DiskImpl::salvage() { return disk_->read_only ? 0 : healer_->salvage(); }
+std::uint64_t DiskImpl::salvage(const std::function<bool()>& cancelled) {
+    return disk_->read_only ? 0 : healer_->salvage(cancelled);
+}
 
 RangeResult DiskImpl::remap(std::uint64_t sector, std::uint64_t count) {
     return by_hand(HandWork::Kind::remap, sector, count);
@@ -373,7 +375,7 @@ int DiskImpl::store_parameter(const ParameterRule& rule, std::uint32_t value) {
         return EROFS;
     }
     Parameters parameters = disk_->parameters.load();
-    if (rule.get(parameters) == value) {
+    if (rule.get(parameters) == value && !parameters_unsaved_) {
         return 0;
     }
     rule.set(parameters, value);
@@ -381,7 +383,9 @@ int DiskImpl::store_parameter(const ParameterRule& rule, std::uint32_t value) {
     disk_->breaker->set_regions(parameters.breaker_regions);
     dmr_superblock sb = disk_->superblocks->current();
     store_parameters(parameters, sb);
-    return disk_->superblocks->write(sb);
+    const int error = disk_->superblocks->write(sb);
+    parameters_unsaved_ = error != 0;
+    return error;
 }
 
 int DiskImpl::close() {

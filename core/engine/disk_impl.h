@@ -27,7 +27,7 @@ public:
     std::uint32_t logical_block() const override { return disk_->logical_block; }
     bool read_only() const override { return disk_->read_only; }
     void submit(Request& request) override;
-    std::uint64_t salvage() override;
+    std::uint64_t salvage(const std::function<bool()>& cancelled) override;
     RangeResult remap(std::uint64_t sector, std::uint64_t count) override;
     RangeResult unmap(std::uint64_t sector, std::uint64_t count, bool force) override;
     Parameters parameters() const override { return disk_->parameters.load(); }
@@ -63,6 +63,7 @@ private:
     std::unique_ptr<Context> disk_;
     std::atomic<bool> closed_{false};
     int close_result_ = 0;
+    bool parameters_unsaved_ = false;  // the healer's thread only
     const std::uint64_t opened_ns_;
     mutable std::mutex cleared_mutex_;
     Totals cleared_;                    // what the counters stood at when they were cleared

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <chrono>
 #include <new>
+#include <utility>
 
 namespace dmremap {
 
@@ -15,6 +16,7 @@ constexpr std::size_t kMovesAtOnce = 64;
 constexpr std::size_t kChoresAtOnce = 8;
 constexpr unsigned kTurnsWithoutChore = 32;  // then one has its turn although requests wait
 constexpr auto kRoundLasts = std::chrono::milliseconds(100);
+constexpr auto kCancelLooks = std::chrono::milliseconds(100);
 constexpr auto kBreakerLooks = std::chrono::seconds(5);
 
 std::uint64_t first_block(const Piece& piece) { return piece.offset / DMR_BLOCK_SIZE; }
@@ -56,12 +58,23 @@ void Healer::wake() {
     changed_.notify_all();
 }
 
-std::uint64_t Healer::salvage() {
+std::uint64_t Healer::salvage(const std::function<bool()>& cancelled) {
     const std::uint64_t before = disk_.totals.sectors_salvaged;
     std::unique_lock lock(mutex_);
     const std::uint64_t mine = ++salvages_asked_;
+    const auto ended = [&] { return salvages_done_ >= mine || stopping_; };
     changed_.notify_all();
-    changed_.wait(lock, [&] { return salvages_done_ >= mine || stopping_; });
+    if (!cancelled) {
+        changed_.wait(lock, ended);
+    }
+    while (!changed_.wait_for(lock, kCancelLooks, ended)) {
+        lock.unlock();
+        const bool enough = cancelled();
+        lock.lock();
+        if (enough) {
+            break;
+        }
+    }
     return disk_.totals.sectors_salvaged - before;
 }
 
@@ -84,8 +97,9 @@ bool Healer::between_rounds(const std::function<void()>& errand) {
     if (stopping_) {
         return false;
     }
-    Errand mine{&errand, first_errand_, false};
-    first_errand_ = &mine;
+    Errand mine{&errand, nullptr, false};
+    (last_errand_ == nullptr ? first_errand_ : last_errand_->next) = &mine;
+    last_errand_ = &mine;
     changed_.notify_all();
     changed_.wait(lock, [&] { return mine.done; });
     return true;
@@ -198,24 +212,25 @@ void Healer::queue(Job job) {
     }
 }
 
-// What an errand could not get memory for it has not done.
+// Those that wait now and not those that come meanwhile: each may cost a flush, and who sends one
+// after the other must not keep failed requests waiting. What an errand could not get memory for it
+// has not done.
 void Healer::run_errands() {
-    for (;;) {
-        Errand* errand = nullptr;
-        {
-            const std::lock_guard lock(mutex_);
-            errand = first_errand_;
-            if (errand == nullptr) {
-                return;
-            }
-            first_errand_ = errand->next;
-        }
+    Errand* errand = nullptr;
+    {
+        const std::lock_guard lock(mutex_);
+        errand = std::exchange(first_errand_, nullptr);
+        last_errand_ = nullptr;
+    }
+    while (errand != nullptr) {
         try {
             (*errand->what)();
         } catch (const std::bad_alloc&) {
         }
         const std::lock_guard lock(mutex_);
-        errand->done = true;
+        Errand* const next = errand->next;
+        errand->done = true;  // from here on it may be gone
+        errand = next;
         changed_.notify_all();
     }
 }
@@ -333,12 +348,19 @@ void refuse(RangeResult& result, std::uint64_t block, int error) {
 
 }  // namespace
 
+// For a round's time: the gate is closed meanwhile, and main may take seconds for a bad block. The
+// rest is the caller's to send again.
 void Healer::do_by_hand(Job& job) {
+    const auto end = std::chrono::steady_clock::now() + kRoundLasts;
     const std::uint64_t blocks = job.last - job.first + 1;
     std::uint64_t block = job.first;
     try {
         job.staged.reserve(blocks);
         for (; block <= job.last; block++) {
+            if (block != job.first && std::chrono::steady_clock::now() >= end) {
+                job.last = job.work->last = block - 1;
+                break;
+            }
             const int error = job.work->kind == HandWork::Kind::remap
                                   ? exclusive_.remap_by_hand(block)
                                   : exclusive_.unmap_by_hand(

@@ -36,7 +36,8 @@
 
 namespace dmremap {
 
-// Remapping or unmapping by hand, of blocks of one region.
+// Remapping or unmapping by hand, of blocks of one region. Where it takes long only some of them are
+// done, and `last` becomes the last of these.
 struct HandWork {
     enum class Kind : std::uint8_t { remap, unmap, forced_unmap } kind = Kind::remap;
     std::uint64_t first = 0, last = 0;  // blocks
@@ -68,8 +69,8 @@ public:
     void wake();
 
     // Retries all lost sectors now; returns how many came back. Blocks; any thread but
-    // completions'.
-    std::uint64_t salvage();
+    // completions'. When `cancelled`, asked several times a second, says so, it no longer waits.
+    std::uint64_t salvage(const std::function<bool()>& cancelled);
 
     // Carries out the work. Blocks; any thread but completions'. False: the healer has been
     // stopped, nothing was done.
@@ -147,6 +148,7 @@ private:
     HandWork* first_work_ = nullptr;  // not taken over yet
     HandWork* last_work_ = nullptr;
     Errand* first_errand_ = nullptr;
+    Errand* last_errand_ = nullptr;
     std::uint64_t salvages_asked_ = 0, salvages_begun_ = 0, salvages_done_ = 0;
 };
 

@@ -2,9 +2,11 @@
 // Parameters that change while a disk is open, its counters cleared, and one remap looked up.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cerrno>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "core/parameter_rules.h"
 #include "tests/support/test_pair.h"
@@ -72,6 +74,39 @@ TEST(Promises, P2_AParameterThatCannotBeFlushedIsAnErrorAndTheDiskReadOnly) {
     pair.spare->set_hook(nullptr);
     EXPECT_EQ(pair.disk->status().state, State::read_only);
     EXPECT_EQ(pair.disk->set_parameter(rule("read_retries"), 8), EROFS);
+}
+
+// It is in force, and so looks as wanted; but it must not be called durable before it is.
+TEST(Promises, P2_AParameterThatWasNotWrittenIsWrittenWhenItIsSetAgain) {
+    OpenPair pair;
+    pair.spare->set_hook(
+        [](const Call& call) { return call.op == Op::write ? EIO : Medium::kPass; });
+    EXPECT_EQ(pair.disk->set_parameter(rule("read_retries"), 7), EIO);
+    EXPECT_EQ(pair.disk->set_parameter(rule("read_retries"), 7), EIO);
+    pair.spare->set_hook(nullptr);
+    EXPECT_EQ(pair.disk->set_parameter(rule("read_retries"), 7), 0);
+    pair.crash();
+    pair.open();
+    EXPECT_EQ(pair.disk->parameters().read_retries, 7u);
+}
+
+// Each change costs a flush; who sends one after the other keeps no failed request waiting.
+TEST(Promises, P5_ChangesOfParametersDoNotHoldUpHealing) {
+    OpenPair pair;
+    pair.main->set_fault(80, 1, Fault{.read = true});
+    std::atomic<bool> enough{false};
+    std::vector<std::thread> setters;
+    for (std::uint32_t i = 0; i < 4; i++)
+        setters.emplace_back([&, i] {
+            for (std::uint32_t value = i; !enough; value++)
+                EXPECT_EQ(pair.disk->set_parameter(rule("scan_interval_hours"), value % 100 + 1),
+                          0);
+        });
+    // Ends only when the healer comes to it.
+    read_sectors(*pair.disk, 80, 1, EIO);
+    enough = true;
+    for (std::thread& setter : setters) setter.join();
+    EXPECT_EQ(pair.remaps().size(), 1u);
 }
 
 TEST(Promises, P5_AParameterIsInForceAtOnce) {

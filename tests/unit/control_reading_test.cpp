@@ -15,6 +15,7 @@
 #include "fuse/command_runner.h"
 #include "fuse/control_handle.h"
 #include "fuse/event_history.h"
+#include "fuse/event_reading.h"
 #include "fuse/remap_listing.h"
 #include "fuse/settings.h"
 #include "tests/support/test_pair.h"
@@ -28,6 +29,16 @@ std::string whole(ControlReading& reading, std::size_t step) {
     for (std::string part; !(part = reading.read(text.size(), step)).empty(); text += part)
         EXPECT_LE(part.size(), step);
     return text;
+}
+
+std::vector<nlohmann::json> events_of(EventHistory& history) {
+    std::int64_t last = EventHistory::kBeforeAll;
+    std::istringstream lines(history.lines_after(last));
+    EXPECT_EQ(last, history.last_id());
+    std::vector<nlohmann::json> events;
+    for (std::string line; std::getline(lines, line);)
+        events.push_back(nlohmann::json::parse(line));
+    return events;
 }
 
 struct RemappedPair : TestPair {
@@ -79,8 +90,22 @@ TEST(RemapListing, IsAsTheDiskWasWhenItWasOpened) {
     EXPECT_EQ(whole(after, 4096), "# sector slot spare_sector reason time lost retry\n");
 }
 
+TEST(ControlHandle, ReadingAtZeroTakesANewPicture) {
+    std::uint64_t version = 1;
+    ControlHandle handle([&version] {
+        return std::make_unique<TextReading>("picture " + std::to_string(version) + "\n", version);
+    });
+    EXPECT_TRUE(handle.changed(version)) << "not read yet";
+    EXPECT_EQ(handle.read(0, 4), "pict");
+    version = 2;
+    EXPECT_EQ(handle.read(4, 100), "ure 1\n");
+    EXPECT_TRUE(handle.changed(version));
+    EXPECT_EQ(handle.read(0, 100), "picture 2\n");
+    EXPECT_FALSE(handle.changed(version));
+}
+
 TEST(ControlHandle, AnAnswerBeginsWhereTheWriteEnded) {
-    ControlHandle handle(std::make_unique<TextReading>("before\n"));
+    ControlHandle handle([] { return std::make_unique<TextReading>("before\n"); });
     EXPECT_EQ(handle.read(0, 100), "before\n");
     handle.answer("the answer\n", 9);
     EXPECT_EQ(handle.read(9, 3), "the");
@@ -100,10 +125,7 @@ TEST(EventHistory, ARangeMovedByHandIsOneEvent) {
     history.add({EventKind::unmapped, 80 + 5001 * 8, 0, "read error"});
     history.add({EventKind::lost, 80 + 5002 * 8, 1, ""});
     history.add({EventKind::lost, 80 + 5003 * 8, 1, ""});
-    std::istringstream lines(history.json_lines());
-    std::vector<nlohmann::json> events;
-    for (std::string line; std::getline(lines, line);)
-        events.push_back(nlohmann::json::parse(line));
+    const std::vector<nlohmann::json> events = events_of(history);
     ASSERT_EQ(events.size(), 6u);
     EXPECT_EQ(events[1]["sector"], 80);
     EXPECT_EQ(events[1]["blocks"], 5000);
@@ -111,24 +133,94 @@ TEST(EventHistory, ARangeMovedByHandIsOneEvent) {
     EXPECT_FALSE(events[2].contains("blocks"));
 }
 
+// What somebody has read changes no more: who follows would miss it.
+TEST(EventHistory, WhatWasReadTakesNoMoreBlocks) {
+    EventHistory history;
+    history.add({EventKind::remapped, 0, 0, "manual"});
+    EXPECT_EQ(events_of(history).size(), 1u);
+    history.add({EventKind::remapped, 8, 0, "manual"});
+    const auto events = events_of(history);
+    ASSERT_EQ(events.size(), 2u);
+    EXPECT_EQ(events[1]["sector"], 8);
+}
+
 TEST(EventHistory, KeepsTheLastThousandAsJson) {
     EventHistory history;
-    for (unsigned i = 0; i < 1500; i++) history.add({EventKind::remapped, i * 16, 0, "read error"});
+    for (unsigned i = 0; i < 2500; i++) {
+        history.add({EventKind::remapped, i * 16, 0, "read error"});
+        const auto last = static_cast<std::int64_t>(i) + 1;
+        EXPECT_EQ(history.last_id(), last);
+    }
     history.add({EventKind::closed, 77, 0, "\"quoted\" \xff\n"});
-    std::istringstream lines(history.json_lines());
-    std::vector<nlohmann::json> events;
-    for (std::string line; std::getline(lines, line);)
-        events.push_back(nlohmann::json::parse(line));
-    ASSERT_EQ(events.size(), 1000u);
-    EXPECT_EQ(events.front()["id"], 502);
-    EXPECT_EQ(events.front()["kind"], "remapped");
-    EXPECT_EQ(events.front()["sector"], 501 * 16);
-    EXPECT_EQ(events.front()["text"], "read error");
-    EXPECT_FALSE(events.front().contains("count"));
-    EXPECT_EQ(events.back()["id"], 1501);
+    const std::vector<nlohmann::json> events = events_of(history);
+    ASSERT_GE(events.size(), 1000u);
+    ASSERT_LT(events.size(), 2000u);
+    for (std::size_t i = 0; i < events.size(); i++)
+        EXPECT_EQ(events[i]["id"], 2501 - events.size() + 1 + i);
+    const nlohmann::json& before_last = events[events.size() - 2];
+    EXPECT_EQ(before_last["kind"], "remapped");
+    EXPECT_EQ(before_last["sector"], 2499 * 16);
+    EXPECT_EQ(before_last["text"], "read error");
+    EXPECT_FALSE(before_last.contains("count"));
     EXPECT_FALSE(events.back().contains("sector")) << "closing has no sector";
     EXPECT_GT(events.back()["time_unix"], 1600000000);
     EXPECT_LT(events.back()["time_ns"], 1000000000);
+}
+
+TEST(EventHistory, RecallsWhatTheTableRemembers) {
+    TestPair pair({.main_size = 64ull << 20, .spare_size = 64ull << 20});
+    pair.format();
+    pair.open();
+    // More places than are kept, and one range.
+    for (unsigned i = 0; i < 1100; i++) ASSERT_EQ(pair.disk->remap(i * 16, 8).refused, 0u);
+    EventHistory history;
+    history.add({EventKind::opened, 0, 0, "clean"});
+    history.recall(*pair.disk);
+    std::vector<nlohmann::json> events = events_of(history);
+    ASSERT_EQ(events.size(), 1001u);
+    for (std::size_t i = 0; i < events.size(); i++)
+        EXPECT_EQ(events[i]["id"], static_cast<int>(i) - 999);
+    EXPECT_EQ(events.back()["kind"], "opened");
+    EXPECT_EQ(events[0]["kind"], "remapped");
+    EXPECT_EQ(events[0]["text"], "manual");
+    EXPECT_GT(events[0]["time_unix"], 1600000000);
+
+    ASSERT_EQ(pair.disk->unmap(0, pair.sectors()).refused, 0u);
+    ASSERT_EQ(pair.disk->remap(800, 80).refused, 0u);
+    EventHistory after;
+    after.recall(*pair.disk);
+    events = events_of(after);
+    ASSERT_GE(events.size(), 1u);  // two if a second began meanwhile
+    EXPECT_EQ(events[0]["sector"], 800);
+    if (events.size() == 1) {
+        EXPECT_EQ(events[0]["blocks"], 10);
+    }
+}
+
+TEST(EventReading, FollowsBeyondItsEnd) {
+    EventHistory history;
+    history.add({EventKind::opened, 0, 0, "clean"});
+    EventReading reading(history);
+    const std::string first = whole(reading, 7);
+    EXPECT_EQ(first.size(), history.extent().bytes);
+    EXPECT_EQ(reading.version(), static_cast<std::uint64_t>(history.last_id()));
+    for (unsigned i = 0; i < 30000; i++) {  // more than is kept, of either
+        history.add({EventKind::lost, i * 8, 1, "x"});
+        if (i % 100 != 99) continue;
+        EXPECT_NE(reading.version(), static_cast<std::uint64_t>(history.last_id()));
+    }
+    const std::string kept = reading.read(first.size(), 10 << 20);
+    EXPECT_NE(kept.find("\"sector\":239992"), std::string::npos);
+    std::uint64_t at = first.size() + kept.size();
+    for (unsigned i = 0; i < 20000; i++) {
+        EXPECT_EQ(reading.read(at, 4096), "");
+        history.add({EventKind::lost, i * 8, 1, "y"});
+        const std::string line = reading.read(at, 4096);
+        const nlohmann::json event = nlohmann::json::parse(line);
+        ASSERT_EQ(event["id"], 30002 + static_cast<int>(i));
+        ASSERT_EQ(event["sector"], i * 8);
+        at += line.size();
+    }
 }
 
 // The mount goes while a remap hangs on a device: its writer is told at once, once.
@@ -185,7 +277,7 @@ TEST(CommandRunner, AnInterruptedWriterGetsItsShare) {
         [&answered](const CommandAnswer& answer) { answered.set_value(answer); });
     const CommandAnswer got = answered.get_future().get();
     EXPECT_EQ(got.error, ECANCELED);
-    EXPECT_EQ(got.text, "changed_blocks 4096\nunchanged_blocks 0\nrefused_blocks 0\n");
+    EXPECT_EQ(got.text, "changed_blocks 8\nunchanged_blocks 0\nrefused_blocks 0\n");
 }
 
 TEST(Settings, TheFrontEndsOwnParameters) {

@@ -42,13 +42,20 @@ TEST(Counters, Percentiles) {
     totals.latency[latency_bucket(1000)] = 90;
     totals.latency[latency_bucket(50000)] = 9;
     totals.latency[latency_bucket(1000000)] = 1;
-    const auto floor_of = [](std::uint64_t ns) { return latency_bucket_floor(latency_bucket(ns)); };
-    EXPECT_EQ(totals.percentile_ns(0.001), floor_of(1000));
-    EXPECT_EQ(totals.percentile_ns(0.5), floor_of(1000));
-    EXPECT_EQ(totals.percentile_ns(0.9), floor_of(1000));
-    EXPECT_EQ(totals.percentile_ns(0.91), floor_of(50000));
-    EXPECT_EQ(totals.percentile_ns(0.99), floor_of(50000));
-    EXPECT_EQ(totals.percentile_ns(1.0), floor_of(1000000));
+    const auto top_of = [](std::uint64_t ns) {
+        const std::uint64_t top = latency_bucket_floor(latency_bucket(ns) + 1) - 1;
+        EXPECT_GE(top, ns) << "a percentile below the least that was measured";
+        EXPECT_LE(top, ns + ns / 4);
+        return top;
+    };
+    EXPECT_EQ(totals.percentile_ns(0.001), top_of(1000));
+    EXPECT_EQ(totals.percentile_ns(0.5), top_of(1000));
+    EXPECT_EQ(totals.percentile_ns(0.9), top_of(1000));
+    EXPECT_EQ(totals.percentile_ns(0.91), top_of(50000));
+    EXPECT_EQ(totals.percentile_ns(0.99), top_of(50000));
+    EXPECT_EQ(totals.percentile_ns(1.0), top_of(1000000));
+    totals.latency[kLatencyBuckets - 1] = 1000;
+    EXPECT_EQ(totals.percentile_ns(0.99), UINT64_MAX);
 }
 
 TEST(Counters, RequestsAndCallsAreCounted) {
