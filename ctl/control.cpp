@@ -92,10 +92,44 @@ void Control::read_lines(const std::string& name,
                          const std::function<void(const std::string&)>& each) const {
     const std::string path = mount_point_ + "/control/" + name;
     errno = 0;
-    std::ifstream file(path, std::ios::binary);
+    // The daemon answers a large read as fast as a small one.
+    std::vector<char> buffer(1u << 20);
+    std::ifstream file;
+    file.rdbuf()->pubsetbuf(buffer.data(), static_cast<std::streamsize>(buffer.size()));
+    file.open(path, std::ios::binary);
     if (!file) throw Refusal(RefusalKind::system, access_error(path, "read", errno));
     for (std::string line; std::getline(file, line);) each(line);
     if (file.bad()) throw Refusal(RefusalKind::system, access_error(path, "read", errno));
+}
+
+std::optional<RemapLine> parse_remap_line(const std::string& line) {
+    RemapLine remap;
+    const char* at = line.data();
+    const char* const end = at + line.size();
+    bool right = true;
+    const auto number = [&](auto& to, int base) {
+        while (at != end && *at == ' ') at++;
+        if (base == 16 && end - at > 2 && at[0] == '0' && at[1] == 'x') at += 2;
+        const auto [rest, error] = std::from_chars(at, end, to, base);
+        right = right && error == std::errc();
+        at = rest;
+    };
+    number(remap.sector, 10);
+    number(remap.slot, 10);
+    number(remap.spare_sector, 10);
+    while (at != end && *at == ' ') at++;
+    const char* const word = at;
+    while (at != end && *at != ' ') at++;
+    remap.reason.assign(word, at);
+    number(remap.time, 10);
+    number(remap.lost, 16);
+    number(remap.retry, 16);
+    if (!right || at != end) return std::nullopt;
+    return remap;
+}
+
+bool Control::read_only() const {
+    return ::access((mount_point_ + "/control/message").c_str(), W_OK) != 0 && errno == EROFS;
 }
 
 MessageAnswer parse_answer(const std::string& text, int error) {
@@ -124,8 +158,11 @@ MessageAnswer Control::ask(const std::string& message) const {
         throw Refusal(RefusalKind::system, access_error(path, "written", ENOTCONN));
     std::string text;
     std::array<char, 65536> buffer{};
-    for (ssize_t got; (got = ::read(file.get(), buffer.data(), buffer.size())) > 0;)
+    ssize_t got = 0;
+    while ((got = ::read(file.get(), buffer.data(), buffer.size())) > 0)
         text.append(buffer.data(), static_cast<std::size_t>(got));
+    // Without its answer nobody knows what came of the message.
+    if (got < 0) throw Refusal(RefusalKind::system, access_error(path, "read", errno));
     return parse_answer(text, error);
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,6 +44,17 @@ struct MessageAnswer {
 // Takes the line "error SENTENCE", if there is one, off the end of an answer.
 MessageAnswer parse_answer(const std::string& text, int error);
 
+// A line of control/remaps, as mount.dmremapfs(8) has it; sectors of 512 bytes.
+struct RemapLine {
+    std::uint64_t sector = 0, slot = 0, spare_sector = 0;
+    std::string reason;
+    std::uint64_t time = 0;  // Unix seconds
+    std::uint8_t lost = 0, retry = 0;
+};
+
+// Nothing: it is the header, or no such line.
+std::optional<RemapLine> parse_remap_line(const std::string& line);
+
 class Control {
 public:
     explicit Control(std::string mount_point) : mount_point_(std::move(mount_point)) {}
@@ -54,6 +66,9 @@ public:
     // Lines of control/NAME, one at a time: for what may be long.
     void read_lines(const std::string& name,
                     const std::function<void(const std::string&)>& each) const;
+
+    // Whether the mount takes no messages, for it is read-only.
+    bool read_only() const;
 
     // Writes a message and reads its answer. Blocks as long as the disk needs. Throws Refusal where
     // there is nobody to ask, or who asks may not.

@@ -60,7 +60,7 @@ int print_answer(const Verb& verb, Answer answer, bool json, std::ostream& out, 
     if (json) {
         if (!answer.notes.empty()) answer.json["notes"] = answer.notes;
         if (!answer.complaint.empty())
-            answer.json["error"] = error_json(RefusalKind::refused, answer.complaint);
+            answer.json["error"] = error_json(answer.complaint_kind, answer.complaint);
         print_json(answer.json, out);
     } else {
         out << answer.text;

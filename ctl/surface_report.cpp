@@ -102,15 +102,11 @@ SurfaceReport read_surface(const Control& control, std::uint64_t cells) {
         number_of(parse_name_values(control.read("stats")), "scanned_sectors");
     SurfaceReport report{sectors, scanned, 0, 0, Surface(sectors, cells, scanned)};
     control.read_lines("remaps", [&report](const std::string& line) {
-        std::istringstream words(line);
-        std::uint64_t sector = 0, slot = 0, spare_sector = 0, time = 0;
-        unsigned lost = 0;
-        std::string reason;
-        if (!(words >> sector >> slot >> spare_sector >> reason >> time >> std::hex >> lost))
-            return;  // the header
-        report.surface.add(sector, static_cast<std::uint8_t>(lost));
+        const auto remap = parse_remap_line(line);
+        if (!remap) return;  // the header
+        report.surface.add(remap->sector, remap->lost);
         report.remapped_blocks++;
-        report.lost_sectors += static_cast<unsigned>(std::popcount(lost));
+        report.lost_sectors += static_cast<unsigned>(std::popcount(remap->lost));
     });
     return report;
 }

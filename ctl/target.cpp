@@ -44,7 +44,7 @@ Target find_target(const std::string& word) {
         no_such_target("'" + word +
                        "' has no slash and so is a device-mapper name, and this version knows no "
                        "device-mapper disks; write ./" +
-                       word + " for a spare in this directory");
+                       word + " for a mount point or a spare in this directory");
     const std::string path = resolve(word);
     const auto mounts = disks_up();
     if (std::any_of(mounts.begin(), mounts.end(),
@@ -57,6 +57,10 @@ Target find_target(const std::string& word) {
         no_such_target(word + " is a directory, but no disk is mounted on it; see dmremapctl list");
     if (!S_ISREG(facts.st_mode) && !S_ISBLK(facts.st_mode))
         no_such_target(word + " is neither a mount point nor a block device nor an image file");
+    for (const Mount& mount : mounts)
+        if (path.starts_with(mount.point + "/"))
+            no_such_target(word + " is a file of the disk mounted on " + mount.point +
+                           "; name that");
     return {Target::Kind::spare, word};
 }
 

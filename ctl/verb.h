@@ -21,6 +21,7 @@ struct Answer {
     std::string text;                // whole lines
     std::vector<std::string> notes;  // for stderr, and "notes" of the JSON
     std::string complaint;           // why exit_code is not 0, where there is text nevertheless
+    RefusalKind complaint_kind = RefusalKind::refused;
 };
 
 struct Verb {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // query, salvage, set, get: a message or a parameter, and its answer.
+#include "core/format.h"
 #include "ctl/control.h"
 #include "ctl/number.h"
 #include "ctl/text.h"
@@ -15,10 +16,36 @@ std::vector<NameValue> ask(const Control& control, const std::string& message) {
     return parse_name_values(answer.text);
 }
 
+// Of a mount that takes no message, for it is read-only: the list of remaps says the same.
+std::vector<NameValue> look_up(const Control& control, std::uint64_t sector) {
+    const std::uint64_t sectors = parse_status_line(control.read("status")).sectors;
+    if (sector >= sectors)
+        throw Refusal(RefusalKind::refused,
+                      "the disk has " + std::to_string(sectors) + " sectors, from 0 on");
+    std::vector<NameValue> lines = {{"sector", std::to_string(sector)}, {"place", "main"}};
+    control.read_lines("remaps", [&](const std::string& line) {
+        const auto remap = parse_remap_line(line);
+        if (!remap || sector < remap->sector || sector - remap->sector >= DMR_SECTORS_PER_BLOCK)
+            return;
+        const std::uint64_t bit = sector - remap->sector;
+        const auto flag = [bit](std::uint8_t mask) { return mask >> bit & 1 ? "1" : "0"; };
+        lines = {{"sector", std::to_string(sector)},
+                 {"place", "spare"},
+                 {"spare_sector", std::to_string(remap->spare_sector + bit)},
+                 {"slot", std::to_string(remap->slot)},
+                 {"reason", remap->reason},
+                 {"time", std::to_string(remap->time)},
+                 {"lost", flag(remap->lost)},
+                 {"retry", flag(remap->retry)}};
+    });
+    return lines;
+}
+
 Answer run_query(const Arguments& arguments) {
     const Control control = find_control(arguments.operands().front());
     const std::uint64_t sector = parse_number(arguments.operands()[1], "a sector");
-    const auto lines = ask(control, "query " + std::to_string(sector));
+    const auto lines = control.read_only() ? look_up(control, sector)
+                                           : ask(control, "query " + std::to_string(sector));
     Answer answer;
     answer.json["target"] = control.mount_point();
     Fields fields;
@@ -26,7 +53,7 @@ Answer run_query(const Arguments& arguments) {
         if (name == "time") {
             const std::uint64_t time = number_of(lines, name);
             answer.json["time_unix"] = time;
-            fields.add("since", human_time(time));
+            fields.add("changed", human_time(time));
         } else if (name == "lost" || name == "retry") {
             answer.json[name] = value == "1";
             fields.add(name, value == "1" ? "yes" : "no");

@@ -58,11 +58,11 @@ bool refusal_in_sight(Device& main, Device& spare, const FormatOptions& options)
                        [](const SuperblockCopy& copy) { return copy.verdict != DMR_NOT_OURS; });
 }
 
-// libfuse takes a comma in an option's value only behind a backslash.
+// In an option's value these stand behind a backslash.
 std::string mount_command(const std::string& main, const std::string& spare) {
     std::string value;
     for (const char c : spare) {
-        if (c == ',' || c == '\\') value += '\\';
+        if (c == ',' || c == '\\' || c == '"') value += '\\';
         value += c;
     }
     return "mount.dmremapfs " + shell_quote(main) + " MOUNTPOINT -o " +

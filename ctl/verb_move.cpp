@@ -7,8 +7,10 @@
 
 #include "core/format.h"
 #include "ctl/control.h"
+#include "ctl/interruption.h"
 #include "ctl/number.h"
 #include "ctl/progress.h"
+#include "ctl/text.h"
 #include "ctl/verb.h"
 
 namespace dmremap::ctl {
@@ -17,7 +19,7 @@ namespace {
 
 constexpr std::uint64_t kFirstPiece = 16ull << 11;  // sectors
 constexpr std::uint64_t kLeastPiece = 1ull << 11;
-constexpr std::uint64_t kMostPiece = 4096ull << 11;
+constexpr std::uint64_t kMostPiece = 64ull << 11;
 
 struct Range {
     std::uint64_t sector, count;
@@ -54,6 +56,7 @@ void add(Moved& sum, const MessageAnswer& answer) {
 
 Moved move(const Control& control, const std::string& verb, Range range, bool force) {
     using Clock = std::chrono::steady_clock;
+    const Interruption interruption;
     Moved moved;
     Progress progress(verb, range.count * DMR_SECTOR_SIZE);
     std::uint64_t piece = kFirstPiece, done = 0;
@@ -68,8 +71,13 @@ Moved move(const Control& control, const std::string& verb, Range range, bool fo
         add(moved, answer);
         // Refused blocks are no reason to stop; what concerns all of them is.
         if (answer.error != 0 && parse_name_values(answer.text).empty()) break;
-        if (answer.error == EROFS || answer.error == ENODEV || answer.error == ECANCELED) break;
+        if (answer.error == EROFS || answer.error == ENODEV || answer.error == ENOSPC) break;
+        if (answer.error == ECANCELED) break;
         done = end - range.sector;
+        if (interruption.wanted() && done < range.count) {
+            moved.failure = {ECANCELED, "", "interrupted before sector " + std::to_string(end)};
+            break;
+        }
         progress.show(done * DMR_SECTOR_SIZE);
         const auto took = Clock::now() - start;
         if (took < std::chrono::milliseconds(250)) piece = std::min(piece * 2, kMostPiece);
@@ -92,12 +100,13 @@ Answer run(const std::string& verb, const Arguments& arguments, bool force) {
                    {"unchanged_blocks", moved.unchanged},
                    {"refused_blocks", moved.refused},
                    {"first_refused_sector", moved.first_refused}};
-    answer.text = std::to_string(moved.changed) + " blocks " +
+    answer.text = plural(moved.changed, "block") + " " +
                   (verb == "remap" ? "remapped" : "brought back to main") + ", " +
                   std::to_string(moved.unchanged) + " were so already, " +
                   std::to_string(moved.refused) + " refused\n";
     if (moved.failure.error != 0) {
-        answer.exit_code = exit_code(ExitCodes::usual, refusal_of(moved.failure).kind());
+        answer.complaint_kind = refusal_of(moved.failure).kind();
+        answer.exit_code = exit_code(ExitCodes::usual, answer.complaint_kind);
         answer.complaint = moved.failure.sentence;
     }
     return answer;

@@ -7,11 +7,11 @@
 #include <algorithm>
 #include <boost/program_options/value_semantic.hpp>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <ctime>
 #include <optional>
 
+#include "ctl/interruption.h"
 #include "ctl/number.h"
 #include "ctl/surface_report.h"
 #include "ctl/text.h"
@@ -22,8 +22,6 @@ namespace po = boost::program_options;
 namespace dmremap::ctl {
 
 namespace {
-
-volatile std::sig_atomic_t interrupted = 0;
 
 void declare(OptionDeclarations& options) {
     options.add_options()("interval", po::value<std::string>()->value_name("SECONDS"),
@@ -47,14 +45,42 @@ std::string rate(const Reading& now, const Reading& before, const std::string& n
     return (name.ends_with("_bytes") ? short_size(whole) : std::to_string(whole)) + "/s";
 }
 
-std::string picture(const Control& control, const Reading& now, const Reading& before,
-                    std::uint64_t columns) {
+// Cells of the map in a row, and rows.
+struct MapSize {
+    std::uint64_t columns = 64, rows = kMapRows;
+    bool operator==(const MapSize&) const = default;
+};
+
+// The map, read anew only when something on it changed: a long list costs the disk's daemon, too.
+class Map {
+public:
+    std::string text(const Control& control, const std::vector<NameValue>& stats, MapSize size) {
+        std::vector<std::uint64_t> state;
+        for (const char* name : {"remaps", "moves", "unmaps", "active_mappings", "sectors_lost",
+                                 "sectors_salvaged", "lost_sectors", "scanned_sectors"})
+            state.push_back(number_of(stats, name));
+        if (text_.empty() || state != state_ || size != size_)
+            text_ =
+                surface_text(read_surface(control, size.columns * size.rows).surface, size.columns);
+        state_ = state;
+        size_ = size;
+        return text_;
+    }
+
+private:
+    std::string text_;
+    std::vector<std::uint64_t> state_;  // what text_ shows
+    MapSize size_;
+};
+
+std::string picture(const Control& control, const Reading& now, const Reading& before, Map& map,
+                    MapSize size) {
     const StatusLine status = parse_status_line(control.read("status"));
     Fields fields;
     fields.heading(printable(control.mount_point()) + "   " +
                    human_time(static_cast<std::uint64_t>(std::time(nullptr))));
-    fields.add("main", status.main + ", " + short_size(status.sectors * 512));
-    fields.add("spare", status.spare);
+    fields.add("main", printable(status.main) + ", " + short_size(status.sectors * 512));
+    fields.add("spare", printable(status.spare));
     for (const auto& [name, value] : parse_name_values(control.read("health")))
         if (name == "state" || name == "causes" || name == "advice") fields.add(name, value);
     for (const std::string op : {"read", "write"})
@@ -71,8 +97,7 @@ std::string picture(const Control& control, const Reading& now, const Reading& b
                count("lost_sectors") + " sectors, " + count("retry_sectors") + " tried again");
     fields.add("errors",
                count("main_errors") + " of main, " + count("spare_errors") + " of the spare");
-    const SurfaceReport report = read_surface(control, columns * kMapRows);
-    return fields.str() + "\n" + surface_text(report.surface, columns);
+    return fields.str() + "\n" + map.text(control, now.stats, size);
 }
 
 std::uint64_t option(const Arguments& arguments, const char* name, std::uint64_t usual,
@@ -85,10 +110,15 @@ std::uint64_t option(const Arguments& arguments, const char* name, std::uint64_t
     return number;
 }
 
-std::uint64_t map_columns() {
+// As much as the terminal has room for beside the numbers.
+MapSize map_size() {
+    constexpr unsigned kLinesOfNumbers = 14, kSectorColumns = 16;
     winsize size{};
-    if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 32) return 64;
-    return std::min<std::uint64_t>(size.ws_col - 16u, 256);
+    if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return {};
+    return {
+        std::clamp<std::uint64_t>(size.ws_col, kSectorColumns + 8, 256) - kSectorColumns,
+        std::clamp<std::uint64_t>(size.ws_row, kLinesOfNumbers + 1, kLinesOfNumbers + kMapRows) -
+            kLinesOfNumbers};
 }
 
 // A screen of its own, given back however this ends.
@@ -96,10 +126,6 @@ class Screen {
 public:
     Screen() : terminal_(::isatty(STDOUT_FILENO) == 1) {
         if (!terminal_) return;
-        struct sigaction action {};
-        action.sa_handler = [](int) { interrupted = 1; };
-        ::sigaction(SIGINT, &action, nullptr);
-        ::sigaction(SIGTERM, &action, nullptr);
         std::fputs("\x1b[?1049h\x1b[?25l", stdout);
     }
     ~Screen() {
@@ -134,6 +160,7 @@ Answer run(const Arguments& arguments) {
     const auto take = [&control] {
         return Reading{parse_name_values(control.read("stats")), Clock::now()};
     };
+    const Interruption interruption;
     Answer answer;
     Reading before = take();
     if (arguments.has("json")) {
@@ -142,16 +169,17 @@ Answer run(const Arguments& arguments) {
     }
     {
         std::optional<Screen> screen;
+        Map map;
         if (!arguments.has("json")) screen.emplace();
-        while (left-- > 0 && interrupted == 0) {
+        while (left-- > 0 && !interruption.wanted()) {
             const Reading now = take();
             if (screen)
-                screen->draw(picture(control, now, before, map_columns()));
+                screen->draw(picture(control, now, before, map, map_size()));
             else
                 answer.json["pictures"].push_back(
                     {{"state", control.read("state")}, {"stats", name_values_json(now.stats)}});
             before = now;
-            if (left == 0 || interrupted != 0) break;
+            if (left == 0 || interruption.wanted()) break;
             timespec pause{};
             pause.tv_sec = static_cast<time_t>(interval);
             ::nanosleep(&pause, nullptr);  // a signal ends it

@@ -53,7 +53,7 @@ grep -q 'from sector 4096 on, 1 remapped block, 1 lost sector' "$work/map.svg" |
     fail "the densest place has no label"
 if command -v xmllint >/dev/null; then xmllint --noout "$work/map.svg" || fail "the SVG is no XML"; fi
 answer unmap --force "$mnt" 4104 8
-says '^1 blocks brought back'
+says '^1 block brought back'
 
 # ---------------------------------------------------------------- numbers
 answer stats "$mnt"

@@ -47,12 +47,12 @@ done
 [ "$(stat -c %i "$control/params/..")" = "$(stat -c %i "$control")" ] || fail "params/.. is not control"
 
 [ "$(cat "$control/state")" = healthy ] || fail "state"
-[ ! -s <(cat "$control/reasons") ] || fail "reasons of a healthy disk"
+[ -z "$(cat "$control/reasons")" ] || fail "reasons of a healthy disk"
 reads status "^0 $sectors dm-remap-v4 v4\.0-real $main $spare [0-9]+ [0-9]+ 0 0 0 [0-9]+ [0-9]+ real$"
 reads health '^advice none$'
 reads events '"kind":"opened".*"text":"clean"'
 python3 -c 'import json,sys; json.load(sys.stdin)' <"$control/stats.json" 2>"$out" ||
-    ! command -v python3 >/dev/null || fail "stats.json is no JSON"
+    fail "stats.json is no JSON: $(cat "$out")"
 if command -v promtool >/dev/null; then
     promtool check metrics <"$control/metrics" >"$out" 2>&1 || fail "promtool: $(cat "$out")"
 fi
@@ -131,23 +131,39 @@ reads map '^ *0 ooooo'
 cat "$control/remaps" >"$work/remaps"
 [ "$(wc -l <"$work/remaps")" = 2049 ] || fail "remaps has $(wc -l <"$work/remaps") lines"
 dd if="$control/remaps" bs=777 status=none | cmp - "$work/remaps" || fail "remaps in small reads"
+# Numbers, moves and rubbish to each file that can be written, and a look at all others.
 (
-    end=$((SECONDS + 3))
-    while [ "$SECONDS" -lt "$end" ]; do
+    round=0
+    while [ ! -e "$work/enough" ]; do
         echo $((RANDOM % 21)) >"$control/params/read_retries"
-        head -c 40 /dev/urandom >"$control/message" 2>/dev/null || :
-        echo "remap $((RANDOM % sectors)) 64" >"$control/message"
-        echo "unmap $((RANDOM % sectors)) 640" >"$control/message" || :
+        for name in message params/{read_retries,map_width,enable_background_scanning}; do
+            head -c $((RANDOM % 80)) /dev/urandom >"$control/$name" || :
+        done 2>/dev/null
+        first=$((RANDOM * 2 % sectors)) count=$((RANDOM % 64 + 1))
+        [ $((first + count)) -le "$sectors" ] || continue
+        echo "remap $first $count" >"$control/message" || exit 1
+        echo "unmap $first $count" >"$control/message" || exit 1
         cat "$control"/{remaps,events,metrics,map,stats.json} >/dev/null
+        echo $((++round)) >"$work/rounds"
     done
 ) 2>"$work/rubbish" &
 rubbish=$!
+if command -v fio >/dev/null; then
+    fio --name=beside --filename="$disk" --offset=8M --size=16M --rw=randwrite --bsrange=512-64k \
+        --verify=crc32c --verify_state_save=0 --verify_fatal=1 --fallocate=none --direct=1 \
+        --allow_file_create=0 --ioengine=libaio --iodepth=8 --output="$out" ||
+        fail "fio while the control files are written: $(cat "$out")"
+else
+    say "fio is absent: only dd looks at the data meanwhile"
+fi
 for round in 1 2 3 4; do
     put "$disk" 0 $((8 << 20)) "moving$round"
     [ "$(at "$disk" 0 $((8 << 20)) iflag=direct)" = "$(noise_sum "moving$round" $((8 << 20)))" ] ||
         fail "another data while parameters and blocks changed"
 done
-wait "$rubbish" || :
+wait_until 60 test -s "$work/rounds" || fail "not one round of messages went through"
+touch "$work/enough"
+wait "$rubbish" || fail "a message that is right was refused: $(cat "$work/rubbish")"
 [ "$(cat "$control/state")" = healthy ] || fail "rubbish changed the state: $(cat "$control/reasons")"
 echo 7 >"$control/params/read_retries"
 
