@@ -11,6 +11,8 @@
  * All integers are little-endian on disk.  Offsets and sizes are in bytes,
  * main blocks and slots are numbers of 4 KiB units, unless a name says sector.
  */
+/* The kernel's style: */
+/* clang-format off */
 #ifndef DMREMAP_FORMAT_H
 #define DMREMAP_FORMAT_H
 
@@ -62,7 +64,8 @@ __u32 dmr_crc32c(__u32 seed, const void *data, size_t length);
 #define DMR_SUPERBLOCK_SIZE 4096u
 
 /* Features this code knows.  Unknown compat: ignore; ro_compat: read only; incompat: refuse. */
-#define DMR_COMPAT_KNOWN 0u
+#define DMR_COMPAT_SCAN 1u /* what comes after scan_found, and history[], is kept */
+#define DMR_COMPAT_KNOWN DMR_COMPAT_SCAN
 #define DMR_RO_COMPAT_KNOWN 0u
 #define DMR_INCOMPAT_KNOWN 0u
 
@@ -72,12 +75,27 @@ __u32 dmr_crc32c(__u32 seed, const void *data, size_t length);
 #define DMR_WITNESS 4u /* witness[] was taken at the last clean close */
 
 #define DMR_WITNESS_BLOCKS 64
+#define DMR_HISTORY_DAYS 32
 #define DMR_IDENTITY_TEXT 640
 
 struct dmr_witness {
 	__le64 block; /* main block */
 	__le32 crc;   /* CRC32C, seed ~0, of its bytes (the last block of main may be short) */
 	__le32 valid; /* 1: taken; 0: could not be read or was remapped */
+};
+
+/* One day in the life of a disk; the totals as they were when it was last noted. */
+struct dmr_day {
+	__le32 day;    /* since 1970-01-01 UTC; 0: none */
+	__le32 remaps; /* blocks remapped that day or before */
+	__le32 lost;   /* sectors lost that day or before */
+	__le32 errors; /* calls that main failed on that day */
+};
+
+enum dmr_scan_state {
+	DMR_SCAN_NONE = 0,
+	DMR_SCAN_RUNNING = 1,
+	DMR_SCAN_PAUSED = 2,
 };
 
 struct dmr_superblock {
@@ -133,7 +151,14 @@ struct dmr_superblock {
 	__le64 scan_pass_end;
 	__le64 scan_passes;
 	__le64 scan_found;
-	__u8 reserved3[536];
+	/* 424: with DMR_COMPAT_SCAN, else zero */
+	__le64 scan_begin; /* main block where this pass began */
+	__le64 scan_end;   /* main block where it ends, itself not read */
+	__le64 scan_pass_found;
+	__le32 scan_state; /* enum dmr_scan_state */
+	__le32 reserved5;
+	__le64 metadata_repairs; /* damaged copies that scans rewrote */
+	__u8 reserved3[496];
 	/* 960: identity */
 	__u8 main_digest[32]; /* SHA-256 of main_text up to its NUL */
 	__u8 spare_digest[32];
@@ -141,12 +166,15 @@ struct dmr_superblock {
 	__u8 spare_text[DMR_IDENTITY_TEXT];
 	/* 2304 */
 	struct dmr_witness witness[DMR_WITNESS_BLOCKS];
-	/* 3328 */
-	__u8 reserved4[764];
+	/* 3328: with DMR_COMPAT_SCAN, else zero; the oldest first, then unused ones */
+	struct dmr_day history[DMR_HISTORY_DAYS];
+	/* 3840 */
+	__u8 reserved4[252];
 	__le32 crc; /* 4092: over all before, see dmr_superblock_crc() */
 };
 
 dmr_assert_layout(sizeof(struct dmr_witness) == 16);
+dmr_assert_layout(sizeof(struct dmr_day) == 16);
 dmr_assert_layout(sizeof(struct dmr_superblock) == DMR_SUPERBLOCK_SIZE);
 dmr_assert_layout(offsetof(struct dmr_superblock, uuid) == 24);
 dmr_assert_layout(offsetof(struct dmr_superblock, label) == 64);
@@ -157,9 +185,13 @@ dmr_assert_layout(offsetof(struct dmr_superblock, entry_epoch) == 216);
 dmr_assert_layout(offsetof(struct dmr_superblock, holder_machine) == 224);
 dmr_assert_layout(offsetof(struct dmr_superblock, read_retries) == 320);
 dmr_assert_layout(offsetof(struct dmr_superblock, scan_cursor) == 384);
+dmr_assert_layout(offsetof(struct dmr_superblock, scan_begin) == 424);
+dmr_assert_layout(offsetof(struct dmr_superblock, metadata_repairs) == 456);
 dmr_assert_layout(offsetof(struct dmr_superblock, main_digest) == 960);
 dmr_assert_layout(offsetof(struct dmr_superblock, main_text) == 1024);
 dmr_assert_layout(offsetof(struct dmr_superblock, witness) == 2304);
+dmr_assert_layout(offsetof(struct dmr_superblock, history) == 3328);
+dmr_assert_layout(offsetof(struct dmr_superblock, reserved4) == 3840);
 dmr_assert_layout(offsetof(struct dmr_superblock, crc) == 4092);
 
 /* ---------------------------------------------- where things are on the spare */

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <ctime>
 #include <map>
 
@@ -137,6 +138,37 @@ int EntryTable::repair(std::uint64_t& pages_rewritten, std::uint64_t& claims_era
         claims_erased += outcome == CommitOutcome::durable ? 1 : 0;
     }
     return broken_ ? EIO : 0;
+}
+
+// A read that fails is made once more.
+bool EntryTable::page_says(int copy, std::uint64_t page, const std::vector<dmr_entry>& image,
+                           std::vector<dmr_entry>& found) {
+    const std::uint64_t offset = dmr_page_offset(&store_.current(), copy, page);
+    const std::uint64_t size = dmr_le32(store_.current().page_size);
+    return (spare_.read(offset, found.data(), size) == 0 ||
+            spare_.read(offset, found.data(), size) == 0) &&
+           std::memcmp(found.data(), image.data(), size) == 0;
+}
+
+PageCheck EntryTable::check_page(std::uint64_t page) {
+    if (broken_ || page >= pages_.size() || pages_[page] != PageHealth::good) {
+        return PageCheck::good;
+    }
+    const std::vector<dmr_entry> image = page_image(page);
+    std::vector<dmr_entry> found(image.size());
+    const bool first = page_says(0, page, image, found);
+    const bool second = page_says(1, page, image, found);
+    if (first && second) {
+        return PageCheck::good;
+    }
+    if (first || second) {
+        const int bad = first ? 1 : 0;
+        if (write_page(bad, page, image) && flush() == 0 && page_says(bad, page, image, found)) {
+            return PageCheck::repaired;
+        }
+    }
+    retire(page);
+    return PageCheck::retired;
 }
 
 std::optional<std::uint64_t> EntryTable::allocate() {
@@ -350,6 +382,11 @@ bool EntryTable::live(std::uint64_t slot) const {
 std::uint64_t EntryTable::ready() const {
     const std::lock_guard lock(mutex_);
     return entries_.size();
+}
+
+std::uint64_t EntryTable::pages() const {
+    const std::lock_guard lock(mutex_);
+    return pages_.size();
 }
 
 TableCounts EntryTable::counts() const {

@@ -31,6 +31,12 @@
 // Sequences: entry_epoch << 32 + n. The epoch rises durably before the first commit of a session,
 // so that no number is ever used twice, not even one that is on a copy nobody could read.
 //
+// A scan looks at pages that are in use (check_page). Both copies must say what memory says, for it
+// is what both were last given. Of a page where one copy does, the other is rewritten from the same
+// snapshot, flushed and read back: while it is under the pen the good one is not touched, so a
+// crash in it leaves what there was, or better. Where neither copy does, or the write does not
+// stick, the page is retired, and the healer moves what lives there.
+//
 // Threads: one owner changes (the healer's thread, or the opener before it starts); the const
 // members may be called from any thread.
 #pragma once
@@ -62,6 +68,8 @@ struct EntryChange {
     std::optional<std::uint64_t> replaces = std::nullopt;
 };
 
+enum class PageCheck : std::uint8_t { good, repaired, retired };
+
 enum class CommitOutcome : std::uint8_t { durable, page_failed, unknown };
 
 struct LiveRemap {
@@ -86,6 +94,10 @@ public:
     // claims whose winner has two. Idempotent; a crash in it is just another crash. Returns the
     // errno of a failed flush (the table is then broken), and counts what was done.
     int repair(std::uint64_t& pages_rewritten, std::uint64_t& claims_erased);
+
+    // Reads both copies of a page again, see above; of one that is retired already nothing. Between
+    // commits. Throws bad_alloc, and then nothing was written.
+    PageCheck check_page(std::uint64_t page);
 
     // A free slot on a good page, reserved for the caller until it is committed or given back;
     // grows the table when needed. Nothing when the spare is full. Throws bad_alloc, and then
@@ -116,6 +128,7 @@ public:
     dmr_entry entry(std::uint64_t slot) const;
     bool live(std::uint64_t slot) const;  // holds the claim that counts
     std::uint64_t ready() const;          // entries that exist
+    std::uint64_t pages() const;          // that hold them
     TableCounts counts() const;
     std::uint64_t commits() const;
 
@@ -148,6 +161,8 @@ private:
     std::uint64_t collect_live(std::uint64_t from,
                                std::vector<std::pair<std::uint64_t, dmr_entry>>& batch) const;
     std::vector<dmr_entry> page_image(std::uint64_t page) const;
+    bool page_says(int copy, std::uint64_t page, const std::vector<dmr_entry>& image,
+                   std::vector<dmr_entry>& found);
     bool write_page(int copy, std::uint64_t page, const std::vector<dmr_entry>& image);
     void retire(std::uint64_t page);
     bool grow();

@@ -139,6 +139,16 @@ int SuperblockStore::write(const dmr_superblock& next, std::uint64_t skip) {
     return flush();
 }
 
+unsigned SuperblockStore::check() {
+    for (unsigned i = 0; i < newest_.size(); i++) {
+        dmr_superblock found;
+        newest_[i] = spare_.read(dmr_copy_offsets[i], &found, sizeof(found)) == 0 &&
+                     dmr_superblock_verdict(&found, dmr_copy_offsets[i]) == DMR_OK &&
+                     same_update(found, current_);
+    }
+    return bad_copies();
+}
+
 unsigned SuperblockStore::bad_copies() const {
     unsigned bad = 0;
     for (const bool newest : newest_) {

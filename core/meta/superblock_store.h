@@ -57,6 +57,10 @@ public:
     // is on the spare is the old superblock or the new one. Does not throw.
     int write(const dmr_superblock& next, std::uint64_t skip = 1);
 
+    // Reads every copy again, and how many do not hold what was last written. Writes nothing: the
+    // next write() is to them first. Does not throw.
+    unsigned check();
+
     // How far an opener's first update goes on.
     std::uint64_t opening_skip() const { return missed_ ? 2 * kSequenceSkip : kSequenceSkip; }
 
