@@ -23,11 +23,14 @@
 #include <string>
 #include <vector>
 
+#include "core/clock.h"
 #include "core/device/device.h"
 #include "core/engine/piece.h"
 #include "core/events.h"
+#include "core/meta/scan_record.h"
 #include "core/parameter_rules.h"
 #include "core/range_result.h"
+#include "core/scan_progress.h"
 #include "core/state.h"
 #include "core/stats.h"
 
@@ -42,6 +45,7 @@ struct OpenOptions {
     std::string holder = "dmremap";    // name for the in-use mark, at most 31 bytes
     // Any thread; must neither block nor call the disk, nor throw but bad_alloc; may be empty.
     std::function<void(const Event&)> on_event;
+    Clock clock;  // by which scans are due and days are told apart
 };
 
 // One request of a user. The caller owns it and the memory until done is called; then it may be
@@ -95,7 +99,8 @@ struct DiskStatus {
     std::uint64_t slots_used = 0;  // remapped
     std::uint64_t slots_bad = 0;   // bad slots, and free ones on retired pages
     std::uint64_t retired_pages = 0;
-    std::uint64_t scanned_sectors = 0;  // of main, from 0 on, as the superblock said at open
+    ScanProgress scan;
+    std::vector<DaySample> days;  // the oldest first
     std::uint64_t uptime_ns = 0;
 };
 
@@ -152,6 +157,18 @@ public:
     // the next open. Blocks for a round of healing.
     virtual Parameters parameters() const = 0;
     virtual int set_parameter(const ParameterRule& rule, std::uint32_t value) = 0;
+
+    // The scan of main for bad blocks, see core/engine/scanner.h. `start` alone takes a range of
+    // sectors; count 0 is all of main. 0: done, durable, or so already; EBUSY (start): a pass is
+    // under way; ENOENT (pause, resume): none is; EINVAL: the range is not inside the disk; EROFS;
+    // ENODEV; or the errno of the superblock, when it is in force but perhaps gone at the next
+    // open. Blocks for a round of healing.
+    virtual int scan(ScanOrder order, std::uint64_t sector, std::uint64_t count) = 0;
+    int scan(ScanOrder order) { return scan(order, 0, 0); }
+
+    // Blocks that scans found weak and that are still on main, by sector; since open, for they are
+    // not kept. Throws bad_alloc.
+    virtual std::vector<WeakBlock> weak_blocks() const = 0;
 
     // The counters of status() begin again at 0; what is a count of what is stays.
     virtual void clear_stats() = 0;

@@ -47,6 +47,16 @@ const char* event_kind_name(EventKind kind) {
             return "commit_failed";
         case EventKind::device_gone:
             return "device_gone";
+        case EventKind::scan_started:
+            return "scan_started";
+        case EventKind::scan_ended:
+            return "scan_ended";
+        case EventKind::scan_found:
+            return "scan_found";
+        case EventKind::weak_block:
+            return "weak_block";
+        case EventKind::metadata_repaired:
+            return "metadata_repaired";
         case EventKind::state_changed:
             return "state_changed";
         case EventKind::closed:
@@ -65,6 +75,9 @@ bool event_has_sector(EventKind kind) {
         case EventKind::moved:
         case EventKind::bad_slot:
         case EventKind::slot_unreadable:
+        case EventKind::scan_started:
+        case EventKind::scan_found:
+        case EventKind::weak_block:
             return true;
         default:
             return false;

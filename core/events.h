@@ -28,7 +28,12 @@ enum class EventKind : std::uint8_t {
     flush_failed,
     commit_failed,
     device_gone,
-    state_changed,  // text: "old -> new: causes"
+    scan_started,       // sector: where it begins or goes on; text: why
+    scan_ended,         // count: bad blocks found; text: how
+    scan_found,         // sector: a block that cannot be read, before it is relocated
+    weak_block,         // sector: a block that is slow, or read only when it is tried again
+    metadata_repaired,  // count: damaged copies of pages or superblocks, rewritten
+    state_changed,      // text: "old -> new: causes"
     closed,
 };
 

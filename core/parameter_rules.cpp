@@ -12,6 +12,7 @@ using U = std::uint32_t;
 
 constexpr U kRegionsMax = 1000000;
 constexpr U kHoursMax = 366 * 24;
+constexpr U kSpeedMax = 1u << 30;
 
 constexpr std::array kRules = {
     ParameterRule{"read_retries", false, 0, kReadRetriesMax,
@@ -36,6 +37,14 @@ constexpr std::array kRules = {
                   "from the end of a scan to the beginning of the next",
                   [](const P& p) { return p.scan_interval_hours; },
                   [](P& p, U v) { p.scan_interval_hours = v; }},
+    ParameterRule{"scan_speed_max", false, 0, kSpeedMax,
+                  "KiB a second that a scan reads at most, 0: no limit",
+                  [](const P& p) { return p.scan_speed_max; },
+                  [](P& p, U v) { p.scan_speed_max = v; }},
+    ParameterRule{"relocate_weak", true, 0, 1,
+                  "move blocks that can be read, but only slowly or by trying again",
+                  [](const P& p) { return U{p.relocate_weak}; },
+                  [](P& p, U v) { p.relocate_weak = v != 0; }},
 };
 
 }  // namespace

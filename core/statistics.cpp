@@ -62,6 +62,23 @@ constexpr MetricFamily kRetired = {"dmremap_retired_pages", MetricType::gauge,
 constexpr MetricFamily kScanned = {"dmremap_scanned_sectors", MetricType::gauge,
                                    "Sectors of main that the scan has read."};
 
+constexpr MetricFamily kScanRunning = {"dmremap_scan_running", MetricType::gauge,
+                                       "1 while a scan reads."};
+constexpr MetricFamily kScanRate = {"dmremap_scan_bytes_per_second", MetricType::gauge,
+                                    "What a scan reads in a second."};
+constexpr MetricFamily kScanDone = {"dmremap_scan_done_sectors", MetricType::gauge,
+                                    "Sectors that the pass under way has read."};
+constexpr MetricFamily kScanTotal = {"dmremap_scan_total_sectors", MetricType::gauge,
+                                     "Sectors of that pass."};
+constexpr MetricFamily kScanPasses = {"dmremap_scan_passes_total", MetricType::counter,
+                                      "Scans of all of main that ended."};
+constexpr MetricFamily kScanFound = {"dmremap_scan_found_total", MetricType::counter,
+                                     "Bad blocks that scans found."};
+constexpr MetricFamily kWeak = {"dmremap_weak_blocks", MetricType::gauge,
+                                "Blocks of main that can be read, but not well."};
+constexpr MetricFamily kRepairs = {"dmremap_metadata_repairs_total", MetricType::counter,
+                                   "Damaged copies of metadata that scans rewrote."};
+
 class Table {
 public:
     void add_sum(std::string name, std::uint64_t value) {
@@ -134,7 +151,16 @@ std::vector<Statistic> statistics(const DiskStatus& status) {
     table.add("slots_bad", status.slots_bad, kSlotsBy, label("state", "bad"));
     table.add("slots_free", free_slots(status), kSlotsBy, label("state", "free"));
     table.add("retired_pages", status.retired_pages, kRetired);
-    table.add("scanned_sectors", status.scanned_sectors, kScanned);
+    table.add("scanned_sectors", status.scan.scanned_sectors, kScanned);
+    const ScanProgress& scan = status.scan;
+    table.add("scan_running", scan.state == ScanState::running ? 1 : 0, kScanRunning);
+    table.add("scan_bytes_per_second", scan.bytes_per_second, kScanRate);
+    table.add("scan_done_sectors", scan.done_sectors, kScanDone);
+    table.add("scan_total_sectors", scan.total_sectors, kScanTotal);
+    table.add("scan_passes", scan.passes, kScanPasses);
+    table.add("scan_found", scan.found_ever, kScanFound);
+    table.add("weak_blocks", scan.weak, kWeak);
+    table.add("metadata_repairs", scan.metadata_repairs, kRepairs);
     return table.rows;
 }
 

@@ -28,9 +28,14 @@ void Surface::add(std::uint64_t sector, std::uint8_t lost_mask) {
     cells_[cell].lost += static_cast<unsigned>(std::popcount(lost_mask));
 }
 
+void Surface::add_weak(std::uint64_t sector) {
+    if (sector / cell_sectors_ < cells_.size()) cells_[sector / cell_sectors_].weak++;
+}
+
 char surface_glyph(const SurfaceCell& cell) {
     if (cell.lost != 0) return kGlyphLost;
     if (cell.remapped != 0) return kGlyphRemapped;
+    if (cell.weak != 0) return kGlyphWeak;
     return cell.scanned ? kGlyphClean : kGlyphUnscanned;
 }
 
@@ -38,7 +43,7 @@ std::string surface_text(const Surface& surface, std::uint64_t width) {
     const auto& cells = surface.cells();
     std::string text = "# a cell is " + std::to_string(surface.cell_sectors()) + " sectors: ";
     text += std::string(1, kGlyphClean) + " clean, " + kGlyphUnscanned + " not scanned, " +
-            kGlyphRemapped + " remapped, " + kGlyphLost + " lost\n";
+            kGlyphWeak + " weak, " + kGlyphRemapped + " remapped, " + kGlyphLost + " lost\n";
     const std::string last = std::to_string(cells.size() * surface.cell_sectors());
     for (std::size_t i = 0; i < cells.size(); i++) {
         if (i % width == 0) {

@@ -12,6 +12,7 @@ namespace dmremap {
 struct SurfaceCell {
     std::uint64_t remapped = 0;  // blocks
     std::uint64_t lost = 0;      // sectors
+    std::uint64_t weak = 0;      // blocks
     bool scanned = false;        // whole
 };
 
@@ -21,6 +22,7 @@ public:
     Surface(std::uint64_t disk_sectors, std::uint64_t cells, std::uint64_t scanned_sectors);
 
     void add(std::uint64_t sector, std::uint8_t lost_mask);  // a remap
+    void add_weak(std::uint64_t sector);                     // a block
 
     std::uint64_t cell_sectors() const { return cell_sectors_; }
     const std::vector<SurfaceCell>& cells() const { return cells_; }
@@ -31,7 +33,8 @@ private:
 };
 
 // One character for what is worst in a cell.
-constexpr char kGlyphLost = 'X', kGlyphRemapped = 'o', kGlyphClean = '.', kGlyphUnscanned = '-';
+constexpr char kGlyphLost = 'X', kGlyphRemapped = 'o', kGlyphWeak = 'w', kGlyphClean = '.',
+               kGlyphUnscanned = '-';
 char surface_glyph(const SurfaceCell& cell);
 
 // Rows of `width` cells, each after the sector it begins at, under a legend; at most 16 rows.

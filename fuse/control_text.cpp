@@ -102,9 +102,18 @@ std::string metrics_text(const DiskStatus& status, bool demo) {
     return text;
 }
 
+std::string weak_text(const Disk& disk) {
+    std::string text = "# sector read_ns\n";
+    for (const WeakBlock& weak : disk.weak_blocks())
+        text += std::to_string(weak.sector) + " " + std::to_string(weak.ns) + "\n";
+    return text;
+}
+
 std::string map_text(const Disk& disk, std::uint32_t width) {
-    Surface surface(disk.size() / DMR_SECTOR_SIZE, width * kMapRows, disk.status().scanned_sectors);
+    Surface surface(disk.size() / DMR_SECTOR_SIZE, width * kMapRows,
+                    disk.status().scan.scanned_sectors);
     disk.list_remaps([&surface](const RemapInfo& remap) { surface.add(remap.sector, remap.lost); });
+    for (const WeakBlock& weak : disk.weak_blocks()) surface.add_weak(weak.sector);
     return surface_text(surface, width);
 }
 

@@ -17,6 +17,10 @@ std::string stats_json(const DiskStatus& status);
 // The text format of Prometheus, with labels uuid and name (the label of the pair, else main).
 std::string metrics_text(const DiskStatus& status, bool demo);
 
+// A line for each weak block: its sector, and the ns that a read of it took (0: it is only read
+// when it is tried again).
+std::string weak_text(const Disk& disk);
+
 // The surface in text, `width` cells a row.
 std::string map_text(const Disk& disk, std::uint32_t width);
 

@@ -28,10 +28,15 @@ spdlog::level::level_enum level_of(EventKind kind) {
         case EventKind::salvaged:
         case EventKind::rewritten:
         case EventKind::breaker_reset:
+        case EventKind::scan_started:
+        case EventKind::scan_ended:
             return spdlog::level::info;
         case EventKind::recovered:
         case EventKind::bad_slot:
         case EventKind::spare_low:
+        case EventKind::scan_found:
+        case EventKind::weak_block:
+        case EventKind::metadata_repaired:
         case EventKind::state_changed:
             return spdlog::level::warn;
         case EventKind::lost:

@@ -102,6 +102,18 @@ std::uint64_t Counters::main_successes(Op op) const {
     return sum;
 }
 
+Counters::Load Counters::load() const {
+    Load sum;
+    const std::lock_guard lock(mutex_);
+    for (const auto& cell : cells_) {
+        for (const PerOp& op : cell->op) {
+            sum.requests += op.completed.load(std::memory_order_relaxed);
+            sum.time_ns += op.time_ns.load(std::memory_order_relaxed);
+        }
+    }
+    return sum;
+}
+
 Totals Counters::totals() const {
     Totals sum;
     const auto take = [](const Cell& cell) { return cell.load(std::memory_order_relaxed); };

@@ -29,6 +29,12 @@ public:
     // Calls to main that ended well; the breaker compares two readings. Slow path.
     std::uint64_t main_successes(Op op) const;
 
+    // What users have asked for so far; two readings say how busy they kept the disk. Slow path.
+    struct Load {
+        std::uint64_t requests = 0, time_ns = 0;  // ended, and their times added up
+    };
+    Load load() const;
+
     // The parts of Totals that threads count; the healer's own are added by their owner.
     Totals totals() const;
 

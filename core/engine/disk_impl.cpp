@@ -32,7 +32,7 @@ void Context::note_flush_failure(const DeviceInfo& device, int error) {
     }
 }
 
-DiskImpl::DiskImpl(std::unique_ptr<Context> disk)
+DiskImpl::DiskImpl(std::unique_ptr<Context> disk, Clock clock)
     : disk_(std::move(disk)),
       opened_ns_(now_ns()),
       pool_(std::make_unique<ThreadPool>(kPoolThreads)) {
@@ -46,10 +46,15 @@ DiskImpl::DiskImpl(std::unique_ptr<Context> disk)
                                   }});
     disk_->gates = std::make_unique<Gates>([this] { healer_->wake(); });
     healer_->start();
+    if (!disk_->read_only) {
+        scanner_ = std::make_unique<Scanner>(*disk_, *healer_, std::move(clock));
+        scanner_->start();
+    }
 }
 
 DiskImpl::~DiskImpl() {
     close();
+    scanner_.reset();
     healer_.reset();
     pool_.reset();
 }
@@ -340,7 +345,6 @@ RangeResult DiskImpl::by_hand(HandWork::Kind kind, std::uint64_t sector, std::ui
         return work.result;
     }
     const std::uint64_t end = (sector + count + DMR_SECTORS_PER_BLOCK - 1) / DMR_SECTORS_PER_BLOCK;
-    constexpr std::uint64_t kRegionBlocks = kRegionSize / DMR_BLOCK_SIZE;
     for (std::uint64_t block = sector / DMR_SECTORS_PER_BLOCK; count != 0 && block < end;) {
         work.first = block;
         work.last = std::min(end, (block / kRegionBlocks + 1) * kRegionBlocks) - 1;
@@ -366,7 +370,19 @@ int DiskImpl::set_parameter(const ParameterRule& rule, std::uint32_t value) {
         error = ENOMEM;
         error = store_parameter(rule, value);
     });
+    scanner_->wake();
     return error;
+}
+
+int DiskImpl::scan(ScanOrder order, std::uint64_t sector, std::uint64_t count) {
+    if (closed_ || disk_->read_only) {
+        return closed_ ? ENODEV : EROFS;
+    }
+    return scanner_->order(order, sector, count);
+}
+
+std::vector<WeakBlock> DiskImpl::weak_blocks() const {
+    return scanner_ ? scanner_->weak_blocks() : std::vector<WeakBlock>();
 }
 
 // On the healer's thread, whose superblock it is.
@@ -391,6 +407,10 @@ int DiskImpl::store_parameter(const ParameterRule& rule, std::uint32_t value) {
 int DiskImpl::close() {
     if (closed_.exchange(true)) {
         return close_result_;
+    }
+    healer_->begin_to_stop();
+    if (scanner_) {
+        scanner_->stop();
     }
     healer_->stop();
     if (!disk_->read_only) {
@@ -426,6 +446,7 @@ int DiskImpl::mark_clean() {
     clear_in_use(sb);
     sb.live_remaps = dmr_to_le64(disk_->table->counts().used);
     sb.flags = dmr_to_le32(dmr_le32(sb.flags) | DMR_CLEAN);
+    scanner_->put(sb);
     return disk_->superblocks->write(sb);
 }
 

@@ -14,13 +14,14 @@
 #include "core/engine/context.h"
 #include "core/engine/healer.h"
 #include "core/engine/runs.h"
+#include "core/engine/scanner.h"
 
 namespace dmremap {
 
 class DiskImpl final : public Disk {
 public:
     // `disk` is complete but for gates; before this, nothing may have been submitted.
-    explicit DiskImpl(std::unique_ptr<Context> disk);
+    DiskImpl(std::unique_ptr<Context> disk, Clock clock);
     ~DiskImpl() override;
 
     std::uint64_t size() const override { return disk_->size; }
@@ -32,6 +33,8 @@ public:
     RangeResult unmap(std::uint64_t sector, std::uint64_t count, bool force) override;
     Parameters parameters() const override { return disk_->parameters.load(); }
     int set_parameter(const ParameterRule& rule, std::uint32_t value) override;
+    int scan(ScanOrder order, std::uint64_t sector, std::uint64_t count) override;
+    std::vector<WeakBlock> weak_blocks() const override;
     void clear_stats() override;
     DiskStatus status() const override;
     void list_remaps(const std::function<void(const RemapInfo&)>& each) const override;
@@ -69,6 +72,7 @@ private:
     Totals cleared_;                    // what the counters stood at when they were cleared
     std::unique_ptr<ThreadPool> pool_;  // continues requests whose piece another thread completed
     std::unique_ptr<Healer> healer_;
+    std::unique_ptr<Scanner> scanner_;  // null: opened read-only
 };
 
 }  // namespace dmremap

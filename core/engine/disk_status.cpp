@@ -51,10 +51,16 @@ DiskStatus DiskImpl::status() const {
     status.slots = counts.slots;
     status.slots_bad = counts.bad + counts.unusable;
     status.retired_pages = counts.retired_pages;
-    const std::uint64_t sectors = disk_->size / DMR_SECTOR_SIZE;
-    const std::uint64_t cursor = dmr_le64(sb.scan_cursor);
-    const bool whole = dmr_le64(sb.scan_passes) != 0 || cursor > sectors / DMR_SECTORS_PER_BLOCK;
-    status.scanned_sectors = whole ? sectors : cursor * DMR_SECTORS_PER_BLOCK;
+    if (scanner_) {
+        status.scan = scanner_->progress();
+        for (const DaySample& sample : scanner_->days()) {
+            if (sample.day != 0) {
+                status.days.push_back(sample);
+            }
+        }
+    } else {
+        status.scan = progress_of(load_scan_record(sb), disk_->size);
+    }
     status.uptime_ns = now_ns() - opened_ns_;
     return status;
 }

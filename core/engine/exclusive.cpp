@@ -302,6 +302,73 @@ int Exclusive::remap_by_hand(std::uint64_t block) {
     return batch_.relocate(block, data, bad, bad, DMR_REASON_MANUAL, std::nullopt);
 }
 
+int Exclusive::check(std::uint64_t block, bool failed, Finding& finding) {
+    finding = Finding::fine;
+    const Remap* const remap = disk_.map->find(block);
+    return remap != nullptr ? check_slot(*remap, finding)
+                            : check_main(block, failed, false, finding);
+}
+
+int Exclusive::move_slow(std::uint64_t block, Finding& finding) {
+    finding = Finding::fine;
+    return disk_.map->find(block) != nullptr ? EALREADY : check_main(block, false, true, finding);
+}
+
+int Exclusive::check_main(std::uint64_t block, bool failed, bool slow, Finding& finding) {
+    const std::uint64_t start = block * DMR_BLOCK_SIZE;
+    const std::uint64_t length = disk_.block_length(block);
+    BlockData data{};
+    SectorMask bad = 0;
+    int error = io_.read_main(start, data.data(), length);
+    bool weak = failed || slow;
+    if (classify(error) == ErrorClass::medium) {
+        weak = true;
+        data.fill(std::byte{0});
+        error = io_.salvage_main(start, data.data(), length, bad);
+    }
+    if (error != 0) {
+        return error;
+    }
+    finding = bad != 0 ? Finding::bad : weak ? Finding::weak : Finding::fine;
+    const bool wanted = bad != 0 ? disk_.parameters.remap_on_read_error.load()
+                                 : weak && disk_.parameters.relocate_weak.load();
+    if (!wanted) {
+        return EALREADY;
+    }
+    if (!disk_.writable()) {
+        return EROFS;
+    }
+    if (bad != 0 ? !disk_.breaker->allows(Op::read, start) : disk_.breaker->tripped()) {
+        return EIO;
+    }
+    return batch_.relocate(block, data, bad, bad, bad != 0 ? DMR_REASON_SCAN : DMR_REASON_SLOW,
+                           std::nullopt);
+}
+
+// A slot that cannot be read keeps its block (P5).
+int Exclusive::check_slot(const Remap& remap, Finding& finding) {
+    if (remap.fenced()) {
+        return EALREADY;
+    }
+    BlockData data;
+    SectorMask bad = 0;
+    const int error = io_.salvage_spare(disk_.slot_offset(remap.slot), data.data(),
+                                        disk_.block_length(remap.block), bad);
+    if (error != 0) {
+        return error;
+    }
+    const std::uint64_t block = remap.block;
+    if ((bad & ~remap.lost) != 0) {
+        finding = Finding::bad;
+        disk_.board->report(EventKind::slot_unreadable, block * DMR_SECTORS_PER_BLOCK);
+    }
+    const bool retries = remap.retry != 0;
+    if (retries) {
+        retry_lost(block);
+    }
+    return retries ? 0 : EALREADY;
+}
+
 // To main, all but what is lost: of that main may hold the only copy.
 int Exclusive::write_back(const Remap& remap, const BlockData& data) {
     const std::uint64_t start = remap.block * DMR_BLOCK_SIZE;

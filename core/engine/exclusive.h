@@ -23,6 +23,9 @@
 
 namespace dmremap {
 
+// What a scan learns of a block: weak is what can be read, but only by trying again.
+enum class Finding : std::uint8_t { fine, weak, bad };
+
 class Exclusive {
 public:
     Exclusive(Context& disk, BlockIo& io, Batch& batch) : disk_(disk), io_(io), batch_(batch) {}
@@ -38,6 +41,14 @@ public:
     int remap_by_hand(std::uint64_t block);
     int unmap_by_hand(std::uint64_t block, bool force);
 
+    // For the scan: reads the block again and relocates it if it is bad, or if it is weak and such
+    // blocks are to be moved. `failed`: a read of this block alone has failed just now. Of a block
+    // in a slot the retry sectors are tried and the slot is read. 0: something is staged; EALREADY:
+    // nothing is to be done, or nothing may be; or the errno for which it could not.
+    int check(std::uint64_t block, bool failed, Finding& finding);
+    // The same for a block that is read slowly: it moves, whole, though it can be read.
+    int move_slow(std::uint64_t block, Finding& finding);
+
     // Moves the block in this slot, on a retired page, to a good page. False: it cannot be read
     // whole.
     bool move_away(std::uint64_t slot);
@@ -50,6 +61,8 @@ private:
         std::uint64_t offset() const { return block * DMR_BLOCK_SIZE + begin; }
     };
 
+    int check_main(std::uint64_t block, bool failed, bool slow, Finding& finding);
+    int check_slot(const Remap& remap, Finding& finding);
     int read_part(const Part& part);
     int read_main_part(const Part& part);
     int read_slot_part(const Part& part, const Remap& remap);

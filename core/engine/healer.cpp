@@ -105,12 +105,14 @@ bool Healer::between_rounds(const std::function<void()>& errand) {
     return true;
 }
 
+void Healer::begin_to_stop() {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    changed_.notify_all();
+}
+
 void Healer::stop() {
-    {
-        const std::lock_guard lock(mutex_);
-        stopping_ = true;
-        changed_.notify_all();
-    }
+    begin_to_stop();
     if (thread_.joinable()) {
         thread_.join();
     }
@@ -348,6 +350,30 @@ void refuse(RangeResult& result, std::uint64_t block, int error) {
 
 }  // namespace
 
+int Healer::do_block_by_hand(HandWork& work, std::uint64_t block) {
+    using Kind = HandWork::Kind;
+    Finding finding = Finding::fine;
+    int error = 0;
+    switch (work.kind) {
+        case Kind::remap:
+            return exclusive_.remap_by_hand(block);
+        case Kind::unmap:
+        case Kind::forced_unmap:
+            return exclusive_.unmap_by_hand(block, work.kind == Kind::forced_unmap);
+        case Kind::check:
+        case Kind::check_failed:
+            error = exclusive_.check(block, work.kind == Kind::check_failed, finding);
+            break;
+        case Kind::move_slow:
+            error = exclusive_.move_slow(block, finding);
+            break;
+    }
+    const std::uint64_t bit = std::uint64_t{1} << ((block - work.first) % 64);
+    work.bad |= finding == Finding::bad ? bit : 0;
+    work.weak |= finding == Finding::weak ? bit : 0;
+    return error;
+}
+
 // For a round's time: the gate is closed meanwhile, and main may take seconds for a bad block. The
 // rest is the caller's to send again.
 void Healer::do_by_hand(Job& job) {
@@ -361,10 +387,7 @@ void Healer::do_by_hand(Job& job) {
                 job.last = job.work->last = block - 1;
                 break;
             }
-            const int error = job.work->kind == HandWork::Kind::remap
-                                  ? exclusive_.remap_by_hand(block)
-                                  : exclusive_.unmap_by_hand(
-                                        block, job.work->kind == HandWork::Kind::forced_unmap);
+            const int error = do_block_by_hand(*job.work, block);
             if (error == 0) {
                 job.staged.push_back(block);
             } else if (error == EALREADY) {

@@ -36,12 +36,20 @@
 
 namespace dmremap {
 
-// Remapping or unmapping by hand, of blocks of one region. Where it takes long only some of them are
-// done, and `last` becomes the last of these.
+// Remapping or unmapping by hand, or what a scan wants done, of blocks of one region. Where it takes long
+// only some of them are done, and `last` becomes the last of these.
 struct HandWork {
-    enum class Kind : std::uint8_t { remap, unmap, forced_unmap } kind = Kind::remap;
+    enum class Kind : std::uint8_t {
+        remap,
+        unmap,
+        forced_unmap,
+        check,         // for the scan, see Exclusive::check()
+        check_failed,  // a read of each of the blocks alone has failed
+        move_slow,
+    } kind = Kind::remap;
     std::uint64_t first = 0, last = 0;  // blocks
     RangeResult result;                 // adds to what is there
+    std::uint64_t bad = 0, weak = 0;    // of at most 64 blocks, bit i: a check found first + i so
 
     HandWork* next = nullptr;  // the healer's own
     bool done = false;
@@ -84,6 +92,9 @@ public:
     // Finishes what is queued, commits erasures, ends the thread. No piece may come afterwards.
     void stop();
 
+    // The first half of it: takes no more chores, work by hand or errands, and waits for nothing.
+    void begin_to_stop();
+
 private:
     struct Job {
         enum class Kind : std::uint8_t { piece, retry, move, hand } kind = Kind::piece;
@@ -115,6 +126,7 @@ private:
     void carry_out(Job& job);
     void give_up(Job& job, int error);
     void do_by_hand(Job& job);
+    int do_block_by_hand(HandWork& work, std::uint64_t block);
     bool meets_active(const Job& job) const;
     void update_causes();
     std::chrono::steady_clock::time_point next_wake() const;

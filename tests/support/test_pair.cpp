@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <utility>
 
@@ -38,6 +40,7 @@ void TestPair::open(const OpenOptions& options) {
     with_events.on_event = [this](const Event& event) {
         const std::lock_guard lock(mutex_);
         events_.push_back(event);
+        changed_.notify_all();
     };
     disk = Disk::open(make_fault_device(main->device(), "main", plan),
                       make_fault_device(spare->device(), "spare", plan), with_events);
@@ -70,6 +73,15 @@ bool TestPair::saw(EventKind kind) const {
     for (const Event& event : events())
         if (event.kind == kind) return true;
     return false;
+}
+
+bool TestPair::wait_for(EventKind kind, std::size_t times) const {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::minutes(1), [&] {
+        return static_cast<std::size_t>(std::count_if(
+                   events_.begin(), events_.end(),
+                   [kind](const Event& event) { return event.kind == kind; })) >= times;
+    });
 }
 
 bool TestPair::has_cause(const std::string& name) const {

@@ -55,6 +55,8 @@ public:
 
     std::vector<Event> events() const;
     bool saw(EventKind kind) const;
+    // Waits until so many of the kind were seen since the pair was made; false after a minute.
+    bool wait_for(EventKind kind, std::size_t times = 1) const;
     bool has_cause(const std::string& name) const;
 
     // Changes all valid superblock copies behind the disk's back, with right checksums.
@@ -74,6 +76,7 @@ public:
 
 private:
     mutable std::mutex mutex_;
+    mutable std::condition_variable changed_;
     std::vector<Event> events_;
 };
 

@@ -42,7 +42,7 @@ DiskStatus busy_status() {
          {&totals.main_errors, &totals.spare_errors, &totals.remaps, &totals.moves, &totals.unmaps,
           &totals.sectors_lost, &totals.sectors_salvaged, &totals.commits, &totals.device_flushes,
           &status.active_mappings, &status.lost_sectors, &status.retry_sectors, &status.slots_used,
-          &status.slots_bad, &status.retired_pages, &status.scanned_sectors})
+          &status.slots_bad, &status.retired_pages, &status.scan.scanned_sectors})
         *number = n++;
     status.slots = 10000;
     return status;
@@ -155,7 +155,7 @@ TEST(ControlText, ACellShowsItsWorst) {
     EXPECT_EQ(surface.cells()[1].lost, 2u);
     EXPECT_EQ(surface.cells()[1].remapped, 2u);
     EXPECT_EQ(surface_text(surface, 16),
-              "# a cell is 128 sectors: . clean, - not scanned, o remapped, X lost\n"
+              "# a cell is 128 sectors: . clean, - not scanned, w weak, o remapped, X lost\n"
               "   0 oX..............\n"
               "2048 ................\n"
               "4096 ----------------\n"

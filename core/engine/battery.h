@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Whether the machine runs on a battery that is nearly empty.
+#pragma once
+
+#include <filesystem>
+
+namespace dmremap {
+
+// Some battery of the machine (not of a mouse) discharges and is below 20 %. False where nothing is
+// known. Reads a few small files; any thread; does not throw.
+bool battery_low(const std::filesystem::path& supplies = "/sys/class/power_supply") noexcept;
+
+}  // namespace dmremap

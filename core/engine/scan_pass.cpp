@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One run of a scan: from the cursor on until the pass ends or the orders change.
+#include <algorithm>
+#include <cerrno>
+
+#include "core/engine/battery.h"
+#include "core/engine/error_class.h"
+#include "core/engine/scanner.h"
+
+namespace dmremap {
+
+namespace {
+
+constexpr std::uint64_t kSecondNs = 1'000'000'000;
+constexpr std::uint64_t kSaveEveryNs = 30 * kSecondNs;
+constexpr std::uint64_t kBatteryEveryNs = 60 * kSecondNs;
+constexpr std::uint64_t kProbeEveryNs = 30 * kSecondNs;
+constexpr std::uint64_t kRateOverNs = kSecondNs;
+constexpr unsigned kTries = 10;
+
+}  // namespace
+
+bool Scanner::have_buffers() {
+    for (AlignedMemory& buffer : buffers_) {
+        if (!buffer) {
+            buffer = allocate_aligned(kRegionSize);
+        }
+        if (!buffer) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void Scanner::run() {
+    if (!have_buffers()) {
+        set_state(ScanState::waiting, "memory");
+        sleep_until(now_ns() + kSecondNs);
+        return;
+    }
+    readers_.start(kReaders);
+    first_flight_ = flying_ = 0;
+    suspected_ = 0;
+    read_bytes_ = 0;
+    tries_ = 0;
+    saved_ns_ = now_ns();
+    pace_.begin(saved_ns_, disk_.counters->load());
+    std::uint64_t cursor = 0, begin = 0;
+    {
+        const std::lock_guard lock(mutex_);
+        cursor = record_.cursor;
+        begin = record_.begin;
+        last_good_ = cursor / kRegionBlocks;
+        rate_from_ns_ = saved_ns_;
+        rate_bytes_ = rate_ = 0;
+    }
+    disk_.board->report(EventKind::scan_started, cursor * DMR_SECTORS_PER_BLOCK, 0,
+                        cursor == begin ? "from its beginning" : "where it was");
+    if (read_all() && look_at_suspects(true) && check_metadata()) {
+        end_pass();
+    }
+    for (AlignedMemory& buffer : buffers_) {
+        buffer.reset();
+    }
+}
+
+// What stands in the way of scanning at all; null: nothing.
+const char* Scanner::obstacle() {
+    if (!disk_.writable()) {
+        return "a disk that can be written";
+    }
+    if (disk_.board->active("breaker") || disk_.board->active("device_gone")) {
+        return "main to answer";
+    }
+    if (disk_.board->active("spare_gone")) {
+        return "the spare to answer";
+    }
+    const std::uint64_t now = now_ns();
+    if (battery_ns_ == 0 || now - battery_ns_ >= kBatteryEveryNs) {
+        battery_ns_ = now;
+        battery_low_ = battery_low();
+    }
+    return battery_low_ ? "the battery to be charged" : nullptr;
+}
+
+// Where nobody else reads main nobody would notice that it answers again.
+void Scanner::probe() {
+    const std::uint64_t now = now_ns();
+    if (now - probed_ns_ >= kProbeEveryNs && !battery_low_) {
+        probed_ns_ = now;
+        ScanFlight flight;
+        flight.read.offset = last_good_ * kRegionSize;
+        flight.read.length = disk_.block_length(flight.read.first_block());
+        flight.read.buffer = buffers_[0].get();
+        scan_read(disk_, *caller_, flight.read);
+    }
+}
+
+// False: the orders have changed.
+bool Scanner::read_all() {
+    std::uint64_t next = 0, end = 0;
+    {
+        const std::lock_guard lock(mutex_);
+        next = record_.cursor;
+        end = record_.end;
+    }
+    while (stands()) {
+        if (const char* const waits_for = obstacle(); waits_for != nullptr) {
+            drain();
+            next = flying_ == 0 ? next : flights_.at(first_flight_).read.first_block();
+            flying_ = 0;
+            set_state(ScanState::waiting, waits_for);
+            probe();
+            sleep_until(now_ns() + kSecondNs);
+            pace_.begin(now_ns(), disk_.counters->load());
+            continue;
+        }
+        set_state(ScanState::running, "");
+        if (const std::uint64_t now = now_ns(); pace_.due(now)) {
+            pace_.look(now, disk_.counters->load());
+        }
+        fill(next, end);
+        if (flying_ == 0) {
+            if (next >= end) {
+                return true;
+            }
+            sleep_until(std::max(pace_.next(), now_ns() + 1));
+            continue;
+        }
+        if (take_front(next)) {
+            look_at_suspects(false);
+        }
+        save_now_and_then();
+    }
+    drain();
+    return false;
+}
+
+void Scanner::fill(std::uint64_t& next, std::uint64_t end) {
+    const unsigned most = pace_.busy() ? 1 : kReaders;
+    while (flying_ < most && next < end) {
+        const std::uint64_t now = now_ns();
+        if (pace_.next() > now) {
+            return;
+        }
+        const unsigned i = (first_flight_ + flying_) % kReaders;
+        ScanFlight& flight = flights_.at(i);
+        const std::uint64_t stop = std::min(end, (next / kRegionBlocks + 1) * kRegionBlocks);
+        flight.read.offset = next * DMR_BLOCK_SIZE;
+        flight.read.length = std::min(stop * DMR_BLOCK_SIZE, disk_.size) - flight.read.offset;
+        flight.read.buffer = buffers_.at(i).get();
+        flight.before = disk_.counters->load();
+        pace_.reading(now, flight.read.length, disk_.parameters.scan_speed_max);
+        flying_++;
+        next = stop;
+        readers_.give(flight, *caller_);
+    }
+}
+
+void Scanner::drain() {
+    for (unsigned i = 0; i < flying_; i++) {
+        readers_.wait(flights_.at((first_flight_ + i) % kReaders));
+    }
+}
+
+// The oldest read in flight. False: it must be made again, and with it what came after.
+bool Scanner::take_front(std::uint64_t& next) {
+    ScanFlight& flight = flights_.at(first_flight_);
+    readers_.wait(flight);
+    pace_.has_read(now_ns(), flight.read.ns);
+    weak_here_.reset();
+    region_found_ = 0;
+    if (flight.read.error != 0 || flight.read.check.any()) {
+        drain();
+        if (!handle(flight)) {
+            next = flight.read.first_block();
+            flying_ = 0;
+            return false;
+        }
+    }
+    finish(flight);
+    first_flight_ = (first_flight_ + 1) % kReaders;
+    flying_--;
+    return true;
+}
+
+// What failed, with nothing else in flight. False: the region must be read again, or the orders
+// have changed.
+bool Scanner::handle(ScanFlight& flight) {
+    const std::uint64_t first = flight.read.first_block();
+    const std::uint64_t region = first / kRegionBlocks;
+    const int error = flight.read.error;
+    to_check_ = flight.read.check;
+    failed_alone_.reset();
+    slow_ns_.fill(0);
+    switch (classify(error)) {
+        case ErrorClass::none:
+            break;
+        case ErrorClass::medium:
+            if (!examine(first, flight.read.end_block())) {
+                return false;
+            }
+            break;
+        case ErrorClass::gone:
+            // The healer shall see it, too; then there is something to wait for.
+            to_check_.reset();
+            to_check_.set(first % kRegionBlocks);
+            heal(region, to_check_, HandWork::Kind::check);
+            return false;
+        case ErrorClass::no_space:
+        case ErrorClass::resource:
+            if (++tries_ < kTries) {
+                sleep_until(now_ns() + kSecondNs / 10);
+                return false;
+            }
+            break;  // it stays unread in this pass
+    }
+    return heal(region, to_check_ & ~failed_alone_, HandWork::Kind::check) &&
+           heal(region, failed_alone_, HandWork::Kind::check_failed);
+}
+
+void Scanner::finish(ScanFlight& flight) {
+    const std::uint64_t region = flight.read.first_block() / kRegionBlocks;
+    tries_ = 0;
+    read_bytes_ += flight.read.length;
+    if (flight.read.error == 0 && flight.read.main_bytes != 0) {
+        last_good_ = region;
+    }
+    if (!judge_time(flight)) {
+        forget_weak(region, weak_here_);
+    }
+    const std::uint64_t now = now_ns();
+    const std::lock_guard lock(mutex_);
+    if (generation_ == run_generation_) {
+        record_.cursor = flight.read.end_block();
+        record_.pass_found += region_found_;
+        record_.found += region_found_;
+    }
+    rate_bytes_ += flight.read.length;
+    if (now - rate_from_ns_ >= kRateOverNs) {
+        const std::uint64_t rate =
+            rate_bytes_ * (kSecondNs / 1000) / ((now - rate_from_ns_) / 1000);
+        rate_ = rate_ == 0 ? rate : (3 * rate_ + rate) / 4;
+        rate_from_ns_ = now;
+        rate_bytes_ = 0;
+    }
+}
+
+void Scanner::save_now_and_then() {
+    const std::uint64_t now = now_ns();
+    if (now - saved_ns_ >= kSaveEveryNs) {
+        saved_ns_ = now;
+        persist();
+    }
+}
+
+void Scanner::end_pass() {
+    std::uint64_t found = 0;
+    {
+        const std::lock_guard lock(mutex_);
+        if (generation_ != run_generation_) {
+            return;
+        }
+        const bool whole = record_.begin == 0 && record_.end == dmr_main_blocks(&disk_.geometry);
+        found = record_.pass_found;
+        record_.state = DMR_SCAN_NONE;
+        record_.pass_end = clock_.wall();
+        ended_steady_ = static_cast<std::int64_t>(clock_.steady());
+        record_.passes += whole ? 1 : 0;
+        record_.cursor = record_.begin == 0 ? record_.cursor : 0;
+    }
+    disk_.board->report(EventKind::scan_ended, 0, found, "all was read");
+    persist();
+}
+
+}  // namespace dmremap
