@@ -182,7 +182,15 @@ bool Scanner::look(Suspect& suspect, bool& done) {
         if (!read_alone(base, base + blocks, flight)) {
             return false;
         }
+        bool everywhere = false;
         done = flight.read.error == 0 && (!quiet(flight) || !latency_.slow(flight.read.ns));
+        if (!done && !slow_everywhere(suspect.region, everywhere)) {
+            return false;
+        }
+        if (everywhere) {
+            suspected_ = 0;  // what seemed slow lately was the device
+            return true;
+        }
         suspect.looks++;
         suspect.after = read_bytes_ + kLookAfter;
         if (done) {
@@ -211,7 +219,8 @@ bool Scanner::look(Suspect& suspect, bool& done) {
         return false;
     }
     if (everywhere) {
-        slow.reset();
+        suspected_ = 0;
+        return true;
     }
     done = slow.none() || ++suspect.looks == 3;
     suspect.slow = slow;

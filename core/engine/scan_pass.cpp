@@ -269,8 +269,8 @@ void Scanner::end_pass() {
         record_.passes += whole ? 1 : 0;
         record_.cursor = record_.begin == 0 ? record_.cursor : 0;
     }
-    disk_.board->report(EventKind::scan_ended, 0, found, "all was read");
     persist();
+    disk_.board->report(EventKind::scan_ended, 0, found, "all was read");
 }
 
 }  // namespace dmremap

@@ -142,7 +142,7 @@ int Scanner::order(ScanOrder what, std::uint64_t sector, std::uint64_t count) {
     if (what == ScanOrder::start && (sector >= sectors || count > sectors - sector)) {
         return EINVAL;
     }
-    if (!disk_.writable()) {
+    if (!disk_.writable() && (what == ScanOrder::start || what == ScanOrder::resume)) {
         return EROFS;
     }
     bool stopped = false;

@@ -3,14 +3,17 @@
 // read of a user.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstring>
 #include <map>
 #include <set>
+#include <thread>
 
 #include "core/device/fault_device.h"
 #include "core/device/memory_device.h"
 #include "core/engine/gates.h"
 #include "core/meta/format_spare.h"
+#include "core/parameter_rules.h"
 #include "tests/support/test_pair.h"
 
 namespace dmremap::test {
@@ -254,6 +257,13 @@ struct LargePair {
         std::unique_lock lock(mutex);
         return changed.wait_for(lock, std::chrono::minutes(2), [&] { return ended > before; });
     }
+    void set(const std::string& name, std::uint32_t value) {
+        for (const ParameterRule& rule : parameter_rules()) {
+            if (rule.name == name) {
+                EXPECT_EQ(disk->set_parameter(rule, value), 0);
+            }
+        }
+    }
     std::map<std::uint64_t, std::uint8_t> lost() const {
         std::map<std::uint64_t, std::uint8_t> masks;
         disk->list_remaps([&](const RemapInfo& remap) { masks[remap.sector / 8] = remap.lost; });
@@ -300,6 +310,108 @@ TEST(Scan, AllBadSectorsOfALargeDiskAreFoundNoneInventedInBoundedReads) {
     ASSERT_TRUE(pair.scan());
     EXPECT_EQ(pair.lost(), expected);
     EXPECT_EQ(pair.disk->status().scan.found, 0u);
+}
+
+// Each of these takes as long as its delays are; nothing is measured but by the scan itself.
+TEST(Scan, SlowSectorsAreToldFromADeviceThatIsFast) {
+    LargePair pair(100 * kMiB);
+    pair.plan->slow(FaultRole::main, 70 * 2048 + 8, 1, 400);
+    pair.plan->slow(FaultRole::main, 90 * 2048 + 803, 2, 400);
+    ASSERT_TRUE(pair.scan());
+    std::vector<std::uint64_t> found;
+    for (const WeakBlock& weak : pair.disk->weak_blocks()) {
+        found.push_back(weak.sector);
+        EXPECT_GE(weak.ns, 400'000'000u);
+    }
+    EXPECT_EQ(found, (std::vector<std::uint64_t>{70 * 2048 + 8, 90 * 2048 + 800}));
+    EXPECT_TRUE(pair.lost().empty()) << "listed, not moved";
+    // They are forgotten once they are well.
+    pair.plan->clear(FaultRole::main);
+    ASSERT_TRUE(pair.scan());
+    EXPECT_TRUE(pair.disk->weak_blocks().empty());
+}
+
+TEST(Scan, P1_WeakBlocksAreMovedWithTheirDataWhereThatIsWanted) {
+    LargePair pair(100 * kMiB);
+    const auto data = pattern(70 * 2048, 16, 3);
+    ASSERT_EQ(pair.disk->write(70 * kMiB, data.data(), data.size()), 0);
+    pair.set("relocate_weak", 1);
+    pair.plan->slow(FaultRole::main, 70 * 2048 + 8, 1, 400);
+    ASSERT_TRUE(pair.scan());
+    EXPECT_EQ(pair.lost(), (std::map<std::uint64_t, std::uint8_t>{{70 * 256 + 1, 0}}));
+    EXPECT_EQ(pair.disk->find_remap(70 * 2048 + 8)->reason, DMR_REASON_SLOW);
+    EXPECT_TRUE(pair.disk->weak_blocks().empty());
+    EXPECT_EQ(read_sectors(*pair.disk, 70 * 2048, 16), data);
+}
+
+TEST(Scan, ADeviceThatIsSlowEverywhereHasNoWeakBlocks) {
+    LargePair pair(100 * kMiB);
+    pair.plan->slow(FaultRole::main, 0, 100 * 2048, 8);
+    ASSERT_TRUE(pair.scan());
+    EXPECT_TRUE(pair.disk->weak_blocks().empty());
+    // Nor has one that becomes slow from one pass to the next.
+    pair.plan->slow(FaultRole::main, 0, 100 * 2048, 150);
+    ASSERT_TRUE(pair.scan());
+    EXPECT_TRUE(pair.disk->weak_blocks().empty());
+}
+
+TEST(Scan, WhatIsReadOnlyWhenItIsTriedAgainIsWeak) {
+    TestPair pair;
+    pair.fill_main(1);
+    pair.format();
+    pair.open();
+    // The whole region, and the way down to the block, which fails alone once.
+    FaultOptions options;
+    options.times = 9;
+    pair.plan->fail_reads(FaultRole::main, 803, 1, options);
+    ASSERT_EQ(pair.disk->scan(ScanOrder::start), 0);
+    ASSERT_TRUE(pair.wait_for(EventKind::scan_ended));
+    ASSERT_EQ(pair.disk->weak_blocks().size(), 1u);
+    EXPECT_EQ(pair.disk->weak_blocks().front().sector, 800u);
+    EXPECT_TRUE(pair.remaps().empty());
+    EXPECT_EQ(pair.disk->status().scan.found, 0u);
+}
+
+// Writers, readers and relocations while passes go round: what is read is what was written last.
+TEST(Scan, P1_NoByteIsWrongUnderAScan) {
+    TestPair pair(Shape{.main_size = 8 * kMiB});
+    pair.fill_main(0);
+    pair.format();
+    pair.open();
+    std::atomic<bool> stop{false};
+    std::thread scans([&] {
+        while (!stop) {
+            pair.disk->scan(ScanOrder::start);
+            std::this_thread::yield();
+        }
+    });
+    std::vector<std::thread> users;
+    for (std::uint64_t user = 0; user < 3; user++) {
+        users.emplace_back([&, user] {
+            std::mt19937_64 chance(user);
+            std::map<std::uint64_t, std::uint32_t> version;  // by block, of this user's blocks
+            for (std::uint32_t i = 1; i <= 1500; i++) {
+                const std::uint64_t block = chance() % 680 * 3 + user;
+                const std::uint64_t sector = block * 8;
+                if (chance() % 2 == 0) {
+                    ASSERT_EQ(write_sectors(*pair.disk, sector, 8, i), 0);
+                    version[block] = i;
+                } else {
+                    ASSERT_EQ(read_sectors(*pair.disk, sector, 8),
+                              pattern(sector, 8, version[block]));
+                }
+                // Bad from now on: unreadable before anybody but the scan has seen it would be a
+                // loss, so only writes fail.
+                if (i % 50 == 0) pair.plan->fail_writes(FaultRole::main, sector, 8);
+            }
+        });
+    }
+    for (std::thread& user : users) user.join();
+    stop = true;
+    scans.join();
+    EXPECT_TRUE(pair.saw(EventKind::scan_ended));
+    EXPECT_GT(pair.remaps().size(), 0u);
+    EXPECT_EQ(pair.disk->status().lost_sectors, 0u);
 }
 
 }  // namespace

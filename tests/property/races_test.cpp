@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Everybody at once in the same few blocks: reads and writes of several threads, several in flight
 // each, overlapping at will, while sectors go bad and come back, slots go bad, and blocks are
-// remapped, unmapped and salvaged by hand. Under ThreadSanitizer too.
+// remapped, unmapped and salvaged by hand, and scanned. Under ThreadSanitizer too.
 //
 // Proves, of what happened in this run: for every sector one order of all operations explains every
 // answer (register_history.h), and every sector that was never unreadable was never EIO. So no
@@ -170,7 +170,10 @@ private:
                 break;
             }
             case 3:
-                pair_.disk->salvage();
+                if (rng_() % 2 == 0)
+                    pair_.disk->salvage();
+                else
+                    pair_.disk->scan(ScanOrder::start);  // goes on meanwhile
                 break;
             case 4:
             case 5:
@@ -287,7 +290,7 @@ TEST(Races, EveryAnswerIsExplainedBySomeOrder) {
     const auto until = end_of_time();
     std::uint64_t seed = first_seed();
     std::cout << "races: seeds from " << seed << "\n";
-    std::uint64_t done = 0, remaps = 0, moves = 0, unmaps = 0, salvaged = 0;
+    std::uint64_t done = 0, remaps = 0, moves = 0, unmaps = 0, salvaged = 0, passes = 0;
     for (std::uint64_t round = 0; round < rounds || std::chrono::steady_clock::now() < until;
          ++round, ++seed) {
         Race race(seed, shapes[seed % std::size(shapes)], per_round);
@@ -298,13 +301,16 @@ TEST(Races, EveryAnswerIsExplainedBySomeOrder) {
         moves += race.status().totals.moves;
         unmaps += race.status().totals.unmaps;
         salvaged += race.status().totals.sectors_salvaged;
+        passes += race.status().scan.passes;
     }
     std::cout << "races: " << done << " operations, " << remaps << " remaps, " << moves
-              << " moves, " << unmaps << " unmaps, " << salvaged << " sectors salvaged\n";
+              << " moves, " << unmaps << " unmaps, " << salvaged << " sectors salvaged, " << passes
+              << " scans\n";
     // A race in which nothing happens proves nothing.
     EXPECT_GT(remaps, 0u);
     EXPECT_GT(unmaps, 0u);
     EXPECT_GT(moves, 0u);
+    EXPECT_GT(passes, 0u);
 }
 
 }  // namespace

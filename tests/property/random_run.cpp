@@ -216,6 +216,12 @@ private:
             oracle_->salvage();
             return "salvage";
         }
+        if (chance(20)) {
+            const std::uint64_t first = place() / kSector;
+            const std::uint64_t count = std::min(1 + below(8192), pair_.sectors() - first);
+            oracle_->scan(first, count);
+            return "scan " + std::to_string(first) + "+" + std::to_string(count);
+        }
         if (chance(profile_.by_hand)) {
             const std::uint64_t first = place() / kSector;
             const std::uint64_t count =

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <set>
 #include <sstream>
+#include <thread>
 
 namespace dmremap::test {
 
@@ -345,6 +346,26 @@ void Oracle::salvage() {
     if (before < after) fail("salvage lost sectors");
     // Background retries may have brought some back before, so fewer may be reported than came.
     if (came_back > before - after) fail("salvage claims sectors that are still lost");
+}
+
+// What it moves the next refresh() judges. One that cannot go on, since main does not answer, is
+// stopped.
+void Oracle::scan(std::uint64_t first, std::uint64_t count) {
+    begin();
+    const std::size_t ended = pair_.count(EventKind::scan_ended);
+    if (pair_.disk->scan(ScanOrder::start, first, count) == 0) {
+        ScanState state = ScanState::running;
+        while (state == ScanState::running) {
+            std::this_thread::yield();
+            state = pair_.disk->status().scan.state;
+        }
+        if (state != ScanState::idle) pair_.disk->scan(ScanOrder::stop);
+        if (!pair_.wait_for(EventKind::scan_ended, ended + 1)) fail("a scan does not end");
+        ++seen_.scans;
+    }
+    refreshed_at_ = ~0ull;
+    refresh();
+    excuse_read_only(pair_.disk->status());
 }
 
 // What holds for both: every block is counted once, and is where the answer says.

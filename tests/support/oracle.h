@@ -44,6 +44,7 @@ public:
     // `device_failed`, when given, tells after the flush whether a device failed one.
     void flush(const std::function<bool()>& device_failed = nullptr);
     void salvage();
+    void scan(std::uint64_t first, std::uint64_t count);   // sectors; waits for its end
     void remap(std::uint64_t first, std::uint64_t count);  // sectors
     void unmap(std::uint64_t first, std::uint64_t count);
     void check();
@@ -64,7 +65,8 @@ public:
 
     struct Seen {
         std::uint64_t read_errors = 0, write_errors = 0, no_space = 0, settled = 0, lost = 0,
-                      salvaged = 0, slot_faults = 0, by_hand = 0, unmapped = 0, refused = 0;
+                      salvaged = 0, scans = 0, slot_faults = 0, by_hand = 0, unmapped = 0,
+                      refused = 0;
     };
     const Seen& seen() const { return seen_; }
 

@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <utility>
@@ -40,6 +39,7 @@ void TestPair::open(const OpenOptions& options) {
     with_events.on_event = [this](const Event& event) {
         const std::lock_guard lock(mutex_);
         events_.push_back(event);
+        seen_[event.kind]++;
         changed_.notify_all();
     };
     disk = Disk::open(make_fault_device(main->device(), "main", plan),

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -55,6 +56,7 @@ public:
 
     std::vector<Event> events() const;
     bool saw(EventKind kind) const;
+    std::size_t count(EventKind kind) const;
     // Waits until so many of the kind were seen since the pair was made; false after a minute.
     bool wait_for(EventKind kind, std::size_t times = 1) const;
     bool has_cause(const std::string& name) const;
@@ -78,6 +80,7 @@ private:
     mutable std::mutex mutex_;
     mutable std::condition_variable changed_;
     std::vector<Event> events_;
+    std::map<EventKind, std::size_t> seen_;
 };
 
 // Bytes that tell which sector and which version they are, and of no other.
