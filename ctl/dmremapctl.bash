@@ -45,6 +45,10 @@ _dmremapctl() {
             fi
             ;;
     esac
+    if [ "$verb" = scan ] && [ "$COMP_CWORD" = 3 ]; then
+        mapfile -t COMPREPLY < <(compgen -W "start stop pause resume wait" -- "$word")
+        return
+    fi
     case $verb in
         format | list) ;;
         examine | check | rebind) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;

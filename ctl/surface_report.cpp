@@ -25,7 +25,8 @@ struct Class {
 };
 constexpr std::array kClasses = {
     Class{kGlyphUnscanned, "#d9d9d9", "not scanned"}, Class{kGlyphClean, "#a6d96a", "clean"},
-    Class{kGlyphRemapped, "#fdae61", "remapped"}, Class{kGlyphLost, "#d7191c", "lost"}};
+    Class{kGlyphWeak, "#74add1", "weak"}, Class{kGlyphRemapped, "#fdae61", "remapped"},
+    Class{kGlyphLost, "#d7191c", "lost"}};
 
 const Class& class_of(char glyph) {
     return *std::find_if(kClasses.begin(), kClasses.end(),
@@ -100,7 +101,7 @@ SurfaceReport read_surface(const Control& control, std::uint64_t cells) {
     const std::uint64_t sectors = parse_status_line(control.read("status")).sectors;
     const std::uint64_t scanned =
         number_of(parse_name_values(control.read("stats")), "scanned_sectors");
-    SurfaceReport report{sectors, scanned, 0, 0, Surface(sectors, cells, scanned)};
+    SurfaceReport report{sectors, scanned, 0, 0, 0, Surface(sectors, cells, scanned)};
     control.read_lines("remaps", [&report](const std::string& line) {
         const auto remap = parse_remap_line(line);
         if (!remap) return;  // the header
@@ -108,6 +109,11 @@ SurfaceReport read_surface(const Control& control, std::uint64_t cells) {
         report.remapped_blocks++;
         report.lost_sectors += static_cast<unsigned>(std::popcount(remap->lost));
     });
+    for (const auto& [sector, ns] : parse_name_values(control.read("weak"))) {
+        if (sector == "#") continue;
+        report.surface.add_weak(number_of({{sector, sector}}, sector));
+        report.weak_blocks++;
+    }
     return report;
 }
 
@@ -115,7 +121,9 @@ std::string coloured_map(const std::string& map) {
     std::string text;
     char last = 0;
     const auto colour = [](char c) -> char {
-        return c == kGlyphRemapped || c == kGlyphLost || c == kGlyphUnscanned ? c : '\0';
+        return c == kGlyphRemapped || c == kGlyphLost || c == kGlyphWeak || c == kGlyphUnscanned
+                   ? c
+                   : '\0';
     };
     // The legend is words.
     const auto cells = std::min(map.find('\n'), map.size());
@@ -126,6 +134,7 @@ std::string coloured_map(const std::string& map) {
             text += "\x1b[0m";
             if (now == kGlyphRemapped) text += "\x1b[33m";
             if (now == kGlyphLost) text += "\x1b[1;31m";
+            if (now == kGlyphWeak) text += "\x1b[34m";
             if (now == kGlyphUnscanned) text += "\x1b[2m";
             last = now;
         }
@@ -155,6 +164,7 @@ std::string surface_svg(const SurfaceReport& report, const std::string& title) {
     add_cells(svg, cells);
     const std::array shares = {
         percent(report.sectors - report.scanned_sectors, report.sectors), std::string(),
+        plural(report.weak_blocks, "block"),
         plural(report.remapped_blocks, "block") + ", " +
             percent(report.remapped_blocks * DMR_SECTORS_PER_BLOCK, report.sectors),
         plural(report.lost_sectors, "sector") + ", " +

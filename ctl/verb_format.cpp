@@ -30,6 +30,7 @@ void declare(OptionDeclarations& options) {
                           "the device or image that takes the bad blocks over");
     options.add_options()("label", po::value<std::string>()->value_name("L"),
                           "a name for people, at most 63 bytes");
+    options.add_options()("scan", "look for bad blocks on all of main as soon as it is mounted");
     options.add_options()("force", "go on although the spare holds something that is no spare");
     options.add_options()("destroy", po::value<std::string>()->value_name("UUID"),
                           "go on although the spare is the live spare with this UUID");
@@ -111,6 +112,7 @@ Answer run(const Arguments& arguments) {
     FormatOptions options;
     options.label = arguments.value("label");
     options.force = arguments.has("force");
+    options.scan = arguments.has("scan");
     options.destroy_uuid = arguments.value("destroy");
     options.foreign = foreign_content(spare_path);
     std::string allocation_note;
@@ -127,7 +129,7 @@ Answer run(const Arguments& arguments) {
 
 extern constinit const Verb format_verb = {
     .name = "format",
-    .usage = "--main MAIN --spare SPARE [--label L] [--force] [--destroy UUID]",
+    .usage = "--main MAIN --spare SPARE [--label L] [--scan] [--force] [--destroy UUID]",
     .help = "make a spare for a main; main is only read",
     .operands_min = 0,
     .operands_max = 0,

@@ -49,6 +49,7 @@ Answer run(const Arguments& arguments) {
                    {"scanned_sectors", report.scanned_sectors},
                    {"remapped_blocks", report.remapped_blocks},
                    {"lost_sectors", report.lost_sectors},
+                   {"weak_blocks", report.weak_blocks},
                    {"cell_sectors", report.surface.cell_sectors()},
                    {"glyphs", glyphs},
                    {"svg", svg.empty() ? Json(nullptr) : Json(svg)}};
@@ -64,7 +65,7 @@ Answer run(const Arguments& arguments) {
 extern constinit const Verb map_verb = {
     .name = "map",
     .usage = "[--width N | --svg FILE] TARGET",
-    .help = "draw the surface: clean, not scanned, remapped, lost",
+    .help = "draw the surface: clean, not scanned, weak, remapped, lost",
     .operands_min = 1,
     .operands_max = 1,
     .declare = declare,

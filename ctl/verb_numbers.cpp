@@ -5,6 +5,7 @@
 
 #include "ctl/control.h"
 #include "ctl/replace_file.h"
+#include "ctl/smart.h"
 #include "ctl/text.h"
 #include "ctl/verb.h"
 
@@ -38,8 +39,12 @@ Answer run_health(const Arguments& arguments) {
     Answer answer;
     answer.json["target"] = control.mount_point();
     Fields fields;
+    answer.json["because"] = Json::array();
     for (const auto& [name, value] : lines) {
-        if (name != "causes") answer.json[name] = name_values_json({{name, value}})[name];
+        if (name == "because")
+            answer.json["because"].push_back(value);
+        else if (name != "causes")
+            answer.json[name] = name_values_json({{name, value}})[name];
         std::string label = name;
         std::replace(label.begin(), label.end(), '_', ' ');
         fields.add(label, value);
@@ -49,6 +54,13 @@ Answer run_health(const Arguments& arguments) {
         answer.json["reasons"].push_back(
             {{"name", name.substr(0, name.size() - 1)}, {"text", text}});
         fields.add("reason", std::string(name).append(" ").append(text));
+    }
+    const std::string main = parse_status_line(control.read("status")).main;
+    answer.json["smart"] = smart_facts(main);
+    if (!answer.json["smart"].is_null()) {
+        fields.heading("What main says of itself (SMART)");
+        for (const auto& [name, value] : answer.json["smart"].items())
+            fields.add(name, value.is_string() ? value.get<std::string>() : value.dump());
     }
     answer.text = fields.str();
     return answer;

@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "core/command/execute.h"
+#include "core/health.h"
 #include "core/refusal.h"
 #include "core/statistics.h"
 #include "core/status_line.h"
@@ -88,7 +89,7 @@ std::vector<ControlFile> control_files(const ControlContext& context, const Last
     list.text("status", 0444, [](C c) { return status_line(c.disk.status(), c.demo) + "\n"; });
     list.of_state("state", [](S s) { return std::string(state_name(s.state)) + "\n"; });
     list.of_state("reasons", reasons_text);
-    list.of_status("health", health_text);
+    list.text("health", 0444, [](C c) { return health_text(c.disk.status(), spread_of(c.disk)); });
     list.of_status("uuid", [](S s) { return s.uuid + "\n"; });
     list.text("version", 0444, [](C) { return std::string(DMREMAP_PROGRAM_VERSION "\n"); });
     list.of_status("stats", statistics_text);
@@ -104,6 +105,9 @@ std::vector<ControlFile> control_files(const ControlContext& context, const Last
     };
     list.files.back().extent = [&events = context.events] { return events.extent(); };
     list.text("map", 0444, [](C c) { return map_text(c.disk, c.settings.map_width()); });
+    list.text("weak", 0444, [](C c) { return weak_text(c.disk); });
+    list.text("rescan", 0644, [](C c) { return scan_line(c.disk.status().scan) + "\n"; }).message =
+        [](const std::string& text) { return "scan " + text; };
     ControlFile& message = list.text("message", 0600, [&answer](C) { return answer.get(); });
     message.message = [](const std::string& text) { return text; };
     message.answers = true;

@@ -35,7 +35,7 @@ constexpr std::array kForms = {
     Form{"query", CommandVerb::query, "query SECTOR", "where a sector is, and why"},
     Form{"salvage", CommandVerb::salvage, "salvage", "try all lost sectors again"},
     Form{"scan", CommandVerb::scan, "scan start [SECTOR COUNT] | stop | pause | resume",
-         "the background scan; not in this version"},
+         "look for bad blocks"},
     Form{"set", CommandVerb::set, "set PARAM VALUE", "change a parameter"},
 };
 
@@ -114,6 +114,7 @@ private:
         constexpr std::array kKnown = {"start", "stop", "pause", "resume"};
         if (std::find(kKnown.begin(), kKnown.end(), command.value) == kKnown.end())
             return fail(quoted(command.value) + " is not known of a scan");
+        command.whole = !more();
         if (command.value != "start" || !more()) return true;
         return sector(command) && (more() ? count(command) : fail("a count is missing"));
     }
@@ -171,6 +172,7 @@ bool command_blocks(const Command& command) {
         case CommandVerb::remap:
         case CommandVerb::unmap:
         case CommandVerb::salvage:
+        case CommandVerb::scan:
         case CommandVerb::set:
             return true;
         default:

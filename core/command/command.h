@@ -35,6 +35,7 @@ struct Command {
     std::uint64_t sector = 0;
     std::uint64_t count = 1;  // sectors, never 0
     bool force = false;       // of unmap
+    bool whole = false;       // of scan start: no range was given
     std::string parameter;    // of set
     std::string value;        // of set; of scan its second word
 };

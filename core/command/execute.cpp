@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "core/format.h"
+#include "core/health.h"
 #include "core/statistics.h"
 #include "core/status_line.h"
 
@@ -145,43 +146,38 @@ CommandAnswer set(const ParameterTable& parameters, const Command& command) {
     return answer;
 }
 
-// By the worst cause; the states are in that order.
-std::string advice(const DiskStatus& status) {
-    const auto is = [&status](const char* name) {
-        return std::any_of(status.causes.begin(), status.causes.end(),
-                           [name](const Cause& cause) { return cause.name == name; });
-    };
-    if (status.state == State::failed)
-        return "look at cables and power of main; nothing is moved until it answers again";
-    if (is("opened_read_only")) return "nothing is written; copy off what is needed";
-    if (status.state == State::read_only)
-        return "unmount and mount again; what was written since the last flush may be lost";
-    if (is("spare_full") || is("spare_fs_full") || is("spare_low"))
-        return "copy the disk while it can be, or unmap blocks that main holds well again";
-    if (is("spare_unwritable") || is("retired_pages"))
-        return "look at the spare: it fails, too; unmounting and mounting tries its pages again";
-    if (status.lost_sectors != 0)
-        return "run salvage; restore the files concerned, for writing a lost sector heals it";
-    return "none";
+CommandAnswer scan(Disk& disk, const Command& command) {
+    ScanOrder order = ScanOrder::start;
+    if (command.value == "stop") order = ScanOrder::stop;
+    if (command.value == "pause") order = ScanOrder::pause;
+    if (command.value == "resume") order = ScanOrder::resume;
+    const int error = disk.scan(order, command.sector, command.whole ? 0 : command.count);
+    if (error == 0) return {0, "", "scan " + scan_line(disk.status().scan) + "\n"};
+    switch (error) {
+        case EBUSY:
+            return refuse(error, "a scan is under way already; stop it first");
+        case ENOENT:
+            return refuse(error, "no scan is under way");
+        case EINVAL:
+            return refuse(error, "the disk has " + std::to_string(disk.size() / DMR_SECTOR_SIZE) +
+                                     " sectors, and the range is not within them");
+        case EROFS:
+            return refuse(error, "the disk is read-only");
+        default:
+            return refuse(error, std::string("it could not be recorded: ") + std::strerror(error));
+    }
 }
 
 }  // namespace
 
-std::string health_text(const DiskStatus& status) {
-    std::string text = std::string("state ") + state_name(status.state) + "\n";
-    text += "causes";
-    for (const Cause& cause : status.causes) text.append(" ").append(cause.name);
-    text += status.causes.empty() ? " none\n" : "\n";
-    add_line(text, "remapped_blocks", status.active_mappings);
-    add_line(text, "lost_sectors", status.lost_sectors);
-    add_line(text, "retry_sectors", status.retry_sectors);
-    add_line(text, "slots_free", free_slots(status));
-    add_line(text, "slots_free_percent",
-             status.slots == 0 ? 0 : free_slots(status) * 100 / status.slots);
-    add_line(text, "retired_pages", status.retired_pages);
-    add_line(text, "main_errors", status.totals.main_errors);
-    add_line(text, "spare_errors", status.totals.spare_errors);
-    return text + "advice " + advice(status) + "\n";
+std::string scan_line(const ScanProgress& scan) {
+    std::string text =
+        std::to_string(scan.done_sectors) + "/" + std::to_string(scan.total_sectors) + " " +
+        std::to_string(scan.bytes_per_second) + " " +
+        (scan.eta_seconds == 0 ? std::string("-") : std::to_string(scan.eta_seconds)) + " " +
+        std::to_string(scan.found) + " " + scan_state_name(scan.state);
+    if (!scan.waits_for.empty()) text.append(" for ").append(scan.waits_for);
+    return text;
 }
 
 CommandAnswer execute_command(const CommandContext& context, const Command& command,
@@ -195,7 +191,7 @@ CommandAnswer execute_command(const CommandContext& context, const Command& comm
         case CommandVerb::stats:
             return {0, "", statistics_text(disk.status())};
         case CommandVerb::health:
-            return {0, "", health_text(disk.status())};
+            return {0, "", health_text(disk.status(), spread_of(disk))};
         case CommandVerb::clear_stats:
             disk.clear_stats();
             return {0, "", "stats cleared\n"};
@@ -207,7 +203,7 @@ CommandAnswer execute_command(const CommandContext& context, const Command& comm
         case CommandVerb::salvage:
             return salvage(disk, cancelled);
         case CommandVerb::scan:
-            return refuse(EOPNOTSUPP, "this version has no scan yet");
+            return scan(disk, command);
         case CommandVerb::set:
             return set(context.parameters, command);
     }

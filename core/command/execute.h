@@ -32,7 +32,8 @@ struct CommandAnswer {
 CommandAnswer execute_command(const CommandContext& context, const Command& command,
                               const std::function<bool()>& cancelled);
 
-// "name value" lines: the state, its causes, what is lost and left, and in `advice` what to do.
-std::string health_text(const DiskStatus& status);
+// How far a scan is: "DONE/TOTAL RATE ETA FOUND STATE", sectors, bytes a second (0: not known),
+// seconds (-: not known), blocks; STATE is idle, running, paused or "waiting for SOMETHING".
+std::string scan_line(const ScanProgress& scan);
 
 }  // namespace dmremap

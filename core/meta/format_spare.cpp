@@ -11,6 +11,7 @@
 
 #include "core/meta/opening_checks.h"
 #include "core/meta/page_io.h"
+#include "core/meta/scan_record.h"
 #include "core/meta/superblock_store.h"
 #include "core/meta/table_load.h"
 #include "core/meta/table_step.h"
@@ -80,6 +81,13 @@ dmr_superblock new_superblock(Device& main, Device& spare, const FormatOptions& 
     // Clean, but without a witness: main may be written until the first mount.
     sb.flags = dmr_to_le32(DMR_CLEAN);
     store_parameters(Parameters{}, sb);
+    if (options.scan) {
+        ScanRecord record;
+        record.state = DMR_SCAN_RUNNING;
+        record.end = dmr_main_blocks(&sb);
+        record.pass_start = dmr_le64(sb.created);
+        store_scan_record(record, sb);
+    }
     set_main_identity(sb, main.info().identity);
     set_spare_identity(sb, spare.info().identity);
     return sb;

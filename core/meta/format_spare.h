@@ -12,6 +12,7 @@ namespace dmremap {
 struct FormatOptions {
     std::string label;         // UTF-8, at most 63 bytes
     bool force = false;        // go on over foreign content or non-zero bytes on the spare
+    bool scan = false;         // a scan of all of main begins at the first mount
     std::string destroy_uuid;  // go on over the live spare with this UUID
     std::string foreign;       // foreign_content() of the spare's path, "" where there is none
     std::string uuid;          // for tests; "" makes a random one

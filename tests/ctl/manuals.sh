@@ -65,7 +65,8 @@ while read -r message; do
         grep -qE "(^\.BI?R? |[ \"])$message\b" || fail "mount.dmremapfs(8) lacks the message $message"
 done < <(cut -d ' ' -f 1 "$mnt/control/message")
 # The ranges in the manual are those that are held.
-for name in read_retries lost_retry_minutes breaker_regions scan_interval_hours dm_remap_debug map_width; do
+for name in read_retries lost_retry_minutes breaker_regions scan_interval_hours scan_speed_max \
+    dm_remap_debug map_width; do
     most=$(grep -oE "$name *\([0-9]+ to [0-9]+" "$work/mount" | grep -oE '[0-9]+$') ||
         fail "mount.dmremapfs(8) has no range of $name"
     echo "$most" >"$mnt/control/params/$name" || fail "$name does not take $most"

@@ -55,13 +55,40 @@ if command -v xmllint >/dev/null; then xmllint --noout "$work/map.svg" || fail "
 answer unmap --force "$mnt" 4104 8
 says '^1 block brought back'
 
+# ---------------------------------------------------------------- scan
+answer scan "$mnt"
+says '^ *scan: +idle'
+says 'last pass ended: +never'
+refused 1 'no scan is under way' ctl scan "$mnt" pause
+refused 2 'is nothing to do with a scan' ctl scan "$mnt" begin
+refused 2 'only start takes more words' ctl scan "$mnt" stop 8 8
+refused 2 'only start takes more words' ctl scan "$mnt" start 8
+refused 1 'the range is not within them' ctl scan "$mnt" start 131072 1
+echo 'main bad read 100000' >"$mnt/control/inject"
+answer scan "$mnt" start
+answer scan --json "$mnt" wait
+says '"state": "idle"'
+says '"found_blocks": [1-9]'
+says '"passes": 1'
+[ "$(cat "$mnt/control/rescan")" = "131072/131072 0 - $(
+    grep -oE '"found_blocks": [0-9]+' "$out" | grep -oE '[0-9]+'
+) idle" ] || fail "control/rescan: $(cat "$mnt/control/rescan")"
+answer query --json "$mnt" 100000
+says '"reason": "scan"'
+echo "start 0 8" >"$mnt/control/rescan" || fail "control/rescan takes no start"
+answer scan "$mnt" wait
+answer scan "$mnt" stop
+
 # ---------------------------------------------------------------- numbers
 answer stats "$mnt"
 says 'size_bytes: +64.0 MiB'
 answer stats --json "$mnt"
 says '"remaps_manual": [1-9]'
 answer health "$mnt"
-says 'advice: +none'
+says 'advice: +'
+says 'score: +[0-9]+$'
+says 'because: +[0-9]+ blocks? of main had to be remapped\.'
+says 'spare full: +not enough history'
 answer health --json "$mnt"
 says '"slots_free": [1-9]'
 answer metrics "$mnt"

@@ -34,10 +34,10 @@ mount_disk
 
 # ---------------------------------------------------------------- what there is
 for name in status state reasons health uuid version stats stats.json metrics remaps events map \
-    message params; do
+    weak rescan message params; do
     [ -e "$control/$name" ] || fail "no control/$name"
 done
-[ "$(find "$control" -type f | wc -l)" = 23 ] || fail "other files than those known: $(find "$control")"
+[ "$(find "$control" -type f | wc -l)" = 27 ] || fail "other files than those known: $(find "$control")"
 [ "$(stat -c %a:%u "$control/status" "$control/message" "$control/params/map_width" \
     "$control/params/real_device_mode" | tr '\n' ' ')" = \
     "444:$(id -u) 600:$(id -u) 644:$(id -u) 444:$(id -u) " ] || fail "modes or owners"
@@ -91,7 +91,9 @@ for message in '' frobnicate 'remap' 'remap -1' 'remap 0x10' "remap $sectors" 'r
     refuses message "$message" 'Invalid argument'
 done
 refuses message 'set no_such_parameter 1' 'No such file'
-refuses message 'scan start' 'Operation not supported'
+refuses message 'scan pause' 'No such file'
+refuses message "scan start $sectors 1" 'Invalid argument'
+refuses rescan now 'Invalid argument'
 [ "$(status_word mappings)" = 0 ] || fail "a refused message had an effect"
 for name in status events stats.json params/real_device_mode; do
     chmod 666 "$control/$name" 2>"$out" && fail "chmod of control/$name"

@@ -233,7 +233,10 @@ TEST(Command, ShortMessages) {
     EXPECT_NE(pair.say("stats").text.find("\nread_completed 1\n"), std::string::npos);
     EXPECT_EQ(pair.say("clear_stats").error, 0);
     EXPECT_NE(pair.say("stats").text.find("\nread_completed 0\n"), std::string::npos);
-    EXPECT_EQ(pair.say("scan start").error, EOPNOTSUPP);
+    EXPECT_EQ(pair.say("scan pause").error, ENOENT);
+    EXPECT_EQ(pair.say("scan start 8192 1").error, EINVAL);
+    EXPECT_EQ(pair.say("scan stop").text, "scan 0/8192 0 - 0 idle\n");
+    EXPECT_TRUE(pair.say("scan start").text.starts_with("scan "));
 }
 
 }  // namespace dmremap::test

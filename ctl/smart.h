@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What a drive says of itself, by smartctl of smartmontools where there is one.
+#pragma once
+
+#include <string>
+
+#include "ctl/verb.h"
+
+namespace dmremap::ctl {
+
+// An object of a few facts of the drive at this path; null for what is no block device, without
+// smartctl, or where it may not or cannot say anything. Runs a program, for some seconds at most.
+Json smart_facts(const std::string& path);
+
+// The facts in what smartctl --json printed; null when there are none.
+Json smart_facts_of(const std::string& printed);
+
+}  // namespace dmremap::ctl
