@@ -236,8 +236,10 @@ bool Scanner::look(Suspect& suspect, bool& done) {
     }
     forget_weak(suspect.region, weak_here_);
     const std::lock_guard lock(mutex_);
-    record_.pass_found += region_found_;
-    record_.found += region_found_;
+    if (generation_ == run_generation_) {
+        record_.pass_found += region_found_;
+        record_.found += region_found_;
+    }
     return true;
 }
 

@@ -184,6 +184,15 @@ bool Scanner::take_front(std::uint64_t& next) {
     return true;
 }
 
+// After a pause; false when that was tried often enough.
+bool Scanner::try_again() {
+    if (++tries_ >= kTries) {
+        return false;
+    }
+    sleep_until(now_ns() + kSecondNs / 10);
+    return true;
+}
+
 // What failed, with nothing else in flight. False: the region must be read again, or the orders
 // have changed.
 bool Scanner::handle(ScanFlight& flight) {
@@ -197,7 +206,7 @@ bool Scanner::handle(ScanFlight& flight) {
         case ErrorClass::none:
             break;
         case ErrorClass::medium:
-            if (!examine(first, flight.read.end_block())) {
+            if (!examine(first, flight.read.end_block()) && (!stands() || try_again())) {
                 return false;
             }
             break;
@@ -209,8 +218,7 @@ bool Scanner::handle(ScanFlight& flight) {
             return false;
         case ErrorClass::no_space:
         case ErrorClass::resource:
-            if (++tries_ < kTries) {
-                sleep_until(now_ns() + kSecondNs / 10);
+            if (try_again()) {
                 return false;
             }
             break;  // it stays unread in this pass

@@ -131,6 +131,7 @@ private:
     const char* obstacle();
     void probe();
     bool handle(ScanFlight& flight);
+    bool try_again();
     void finish(ScanFlight& flight);
     bool judge_time(const ScanFlight& flight);
     void save_now_and_then();
