@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "core/engine/battery.h"
 
+#include <filesystem>
 #include <fstream>
 #include <string>
 
@@ -18,7 +19,7 @@ std::string word(const std::filesystem::path& file) {
 
 }  // namespace
 
-bool battery_low(const std::filesystem::path& supplies) noexcept {
+bool battery_low(const char* supplies) noexcept {
     try {
         std::error_code none;
         for (const auto& supply : std::filesystem::directory_iterator(supplies, none)) {

@@ -2,12 +2,10 @@
 // Whether the machine runs on a battery that is nearly empty.
 #pragma once
 
-#include <filesystem>
-
 namespace dmremap {
 
 // Some battery of the machine (not of a mouse) discharges and is below 20 %. False where nothing is
 // known. Reads a few small files; any thread; does not throw.
-bool battery_low(const std::filesystem::path& supplies = "/sys/class/power_supply") noexcept;
+bool battery_low(const char* supplies = "/sys/class/power_supply") noexcept;
 
 }  // namespace dmremap

@@ -15,7 +15,6 @@ constexpr std::uint64_t kHealAtOnce = 8;  // blocks; the gate is closed meanwhil
 constexpr std::uint64_t kLookAfter = std::uint64_t{256} << 20;  // bytes: more than drives cache
 constexpr unsigned kControls = 4;
 constexpr std::uint64_t kPagesAtOnce = 16;
-constexpr unsigned kTries = 10;
 
 }  // namespace
 
@@ -116,8 +115,7 @@ bool Scanner::heal_run(HandWork& work) {
     if (work.result.refused == 0) {
         return true;
     }
-    const bool passing = work.result.error == ENOMEM && ++tries_ < kTries;
-    return obstacle() == nullptr && !passing;
+    return obstacle() == nullptr && (work.result.error != ENOMEM || !try_again());
 }
 
 bool Scanner::quiet(const ScanFlight& flight) const {

@@ -16,7 +16,7 @@ constexpr std::uint64_t kSaveEveryNs = 30 * kSecondNs;
 constexpr std::uint64_t kBatteryEveryNs = 60 * kSecondNs;
 constexpr std::uint64_t kProbeEveryNs = 30 * kSecondNs;
 constexpr std::uint64_t kRateOverNs = kSecondNs;
-constexpr unsigned kTries = 10;
+constexpr unsigned kTries = 6;  // with pauses of 10, 20, 40, 80, 160 ms
 
 }  // namespace
 
@@ -189,7 +189,7 @@ bool Scanner::try_again() {
     if (++tries_ >= kTries) {
         return false;
     }
-    sleep_until(now_ns() + kSecondNs / 10);
+    sleep_until(now_ns() + (kSecondNs / 200 << tries_));
     return true;
 }
 

@@ -75,13 +75,15 @@ bool TestPair::saw(EventKind kind) const {
     return false;
 }
 
+std::size_t TestPair::count(EventKind kind) const {
+    const std::lock_guard lock(mutex_);
+    return seen_.contains(kind) ? seen_.at(kind) : 0;
+}
+
 bool TestPair::wait_for(EventKind kind, std::size_t times) const {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, std::chrono::minutes(1), [&] {
-        return static_cast<std::size_t>(std::count_if(
-                   events_.begin(), events_.end(),
-                   [kind](const Event& event) { return event.kind == kind; })) >= times;
-    });
+    return changed_.wait_for(lock, std::chrono::minutes(1),
+                             [&] { return seen_.contains(kind) && seen_.at(kind) >= times; });
 }
 
 bool TestPair::has_cause(const std::string& name) const {

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
+#include <thread>
 
 #include "core/meta/examine.h"
 #include "core/refusal.h"
@@ -88,6 +89,8 @@ void Workload::first_session() {
     flush();
     read(0, 160);
     machine_.plan().apply("main heal 163\n");
+    bad_on_main(480, 1, "read");
+    scan();
     salvage();
     read(160, 8);
     flush();
@@ -305,6 +308,20 @@ void Workload::salvage() {
     if (!disk_) return;
     begin("salvage");
     in_disk([&] { return disk_->salvage(); });
+}
+
+// All of main, to the end, or until it stands still.
+void Workload::scan() {
+    if (!disk_) return;
+    begin("scan");
+    const int error = in_disk([&] { return disk_->scan(ScanOrder::start); });
+    ScanState state = ScanState::running;
+    while (state == ScanState::running) {
+        std::this_thread::yield();
+        state = disk_->status().scan.state;
+    }
+    if (state != ScanState::idle) in_disk([&] { return disk_->scan(ScanOrder::stop); });
+    judge(error);
 }
 
 void Workload::by_hand(bool unmap, std::uint64_t block, std::uint64_t blocks) {

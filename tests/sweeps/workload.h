@@ -65,6 +65,7 @@ private:
     void read(std::uint64_t sector, std::uint64_t count);
     void flush();
     void salvage();
+    void scan();
     void by_hand(bool unmap, std::uint64_t block, std::uint64_t blocks);
 
     template <typename Work>
