@@ -89,6 +89,7 @@ bool Scanner::heal(std::uint64_t region, const RegionBlocks& blocks, HandWork::K
         if (!stands() || !heal_run(work)) {
             return false;
         }
+        i = work.last % kRegionBlocks;  // where it takes long only some are done
     }
     return true;
 }
