@@ -159,6 +159,8 @@ private:
             return "nothing is written; copy off what is needed";
         if (status_.state == State::read_only)
             return "unmount and mount again; what was written since the last flush may be lost";
+        if (active(status_, "lost_pages"))
+            return "copy the disk while it is mounted: the spare opens for rescue only afterwards";
         if (active(status_, "spare_full") || active(status_, "spare_fs_full") ||
             active(status_, "spare_low"))
             return "copy the disk while it can be, or unmap blocks that main holds well again";

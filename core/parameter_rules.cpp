@@ -11,7 +11,6 @@ using P = Parameters;
 using U = std::uint32_t;
 
 constexpr U kRegionsMax = 1000000;
-constexpr U kHoursMax = 366 * 24;
 constexpr U kSpeedMax = 1u << 30;
 
 constexpr std::array kRules = {

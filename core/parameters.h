@@ -16,13 +16,14 @@ struct Parameters {
         60;  // 0: never, at most a year; how often retry sectors are read again
     std::uint32_t breaker_regions = 32;  // 0: never; see core/engine/breaker.h
     bool background_scanning = true;
-    std::uint32_t scan_interval_hours = 24;
-    std::uint32_t scan_speed_max = 0;  // KiB/s, 0: no limit
+    std::uint32_t scan_interval_hours = 24;  // 1 to a year
+    std::uint32_t scan_speed_max = 0;        // KiB/s, 0: no limit
     bool relocate_weak = false;
 };
 
 constexpr std::uint32_t kReadRetriesMax = 20;
 constexpr std::uint32_t kMinutesMax = 366 * 24 * 60;
+constexpr std::uint32_t kHoursMax = 366 * 24;
 
 inline Parameters load_parameters(const dmr_superblock& sb) {
     Parameters p;
@@ -31,7 +32,7 @@ inline Parameters load_parameters(const dmr_superblock& sb) {
     p.lost_retry_minutes = std::min<std::uint32_t>(dmr_le32(sb.lost_retry_minutes), kMinutesMax);
     p.breaker_regions = dmr_le32(sb.breaker_regions);
     p.background_scanning = dmr_le32(sb.background_scanning) != 0;
-    p.scan_interval_hours = dmr_le32(sb.scan_interval_hours);
+    p.scan_interval_hours = std::clamp(dmr_le32(sb.scan_interval_hours), 1u, kHoursMax);
     p.scan_speed_max = dmr_le32(sb.scan_speed_max);
     p.relocate_weak = dmr_le32(sb.relocate_weak) != 0;
     return p;

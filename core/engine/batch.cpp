@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <new>
 
-#include "core/engine/error_class.h"
+#include "core/device/error_class.h"
 
 namespace dmremap {
 

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <thread>
 
-#include "core/engine/error_class.h"
+#include "core/device/error_class.h"
 
 namespace dmremap {
 

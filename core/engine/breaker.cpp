@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/engine/error_class.h"
+#include "core/device/error_class.h"
 
 namespace dmremap {
 

@@ -45,9 +45,11 @@ DiskImpl::DiskImpl(std::unique_ptr<Context> disk, Clock clock)
                                       static_cast<DiskImpl*>(self)->resume(parked);
                                   }});
     disk_->gates = std::make_unique<Gates>([this] { healer_->wake(); });
-    healer_->start();
-    if (!disk_->read_only) {
+    if (!disk_->read_only) {  // it reads the superblock, which is the healer's from its start on
         scanner_ = std::make_unique<Scanner>(*disk_, *healer_, std::move(clock));
+    }
+    healer_->start();
+    if (scanner_) {
         scanner_->start();
     }
 }
@@ -382,7 +384,24 @@ int DiskImpl::scan(ScanOrder order, std::uint64_t sector, std::uint64_t count) {
 }
 
 std::vector<WeakBlock> DiskImpl::weak_blocks() const {
-    return scanner_ ? scanner_->weak_blocks() : std::vector<WeakBlock>();
+    if (!scanner_) {
+        return {};
+    }
+    // Those that have moved meanwhile, by whomever, are main's no longer.
+    std::vector<WeakBlock> weak = scanner_->weak_blocks();
+    std::vector<bool> moved(weak.size());
+    disk_->table->for_each_live([&](std::uint64_t, const dmr_entry& entry) {
+        const std::uint64_t sector = dmr_le64(entry.main_block) * DMR_SECTORS_PER_BLOCK;
+        const auto at = std::lower_bound(
+            weak.begin(), weak.end(), sector,
+            [](const WeakBlock& block, std::uint64_t s) { return block.sector < s; });
+        if (at != weak.end() && at->sector == sector) {
+            moved[static_cast<std::size_t>(at - weak.begin())] = true;
+        }
+    });
+    std::size_t i = 0;
+    std::erase_if(weak, [&](const WeakBlock&) { return moved[i++]; });
+    return weak;
 }
 
 // On the healer's thread, whose superblock it is.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What a disk tells about itself: numbers, state, and the list of remaps.
 #include <algorithm>
+#include <iterator>
 
 #include "core/engine/disk_impl.h"
 #include "core/meta/opening_checks.h"
@@ -51,16 +52,17 @@ DiskStatus DiskImpl::status() const {
     status.slots = counts.slots;
     status.slots_bad = counts.bad + counts.unusable;
     status.retired_pages = counts.retired_pages;
+    auto days = scanner_ ? scanner_->days() : load_scan_record(sb).days;
     if (scanner_) {
         status.scan = scanner_->progress();
-        for (const DaySample& sample : scanner_->days()) {
-            if (sample.day != 0) {
-                status.days.push_back(sample);
-            }
-        }
     } else {
         status.scan = progress_of(load_scan_record(sb), disk_->size);
+        if (status.scan.state == ScanState::running) {
+            status.scan.state = ScanState::paused;  // until somebody may write
+        }
     }
+    std::copy_if(days.begin(), days.end(), std::back_inserter(status.days),
+                 [](const DaySample& sample) { return sample.day != 0; });
     status.uptime_ns = now_ns() - opened_ns_;
     return status;
 }

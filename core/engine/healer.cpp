@@ -224,6 +224,7 @@ void Healer::run_errands() {
         errand = std::exchange(first_errand_, nullptr);
         last_errand_ = nullptr;
     }
+    const bool any = errand != nullptr;
     while (errand != nullptr) {
         try {
             (*errand->what)();
@@ -234,6 +235,9 @@ void Healer::run_errands() {
         errand->done = true;  // from here on it may be gone
         errand = next;
         changed_.notify_all();
+    }
+    if (any) {
+        update_causes();
     }
 }
 

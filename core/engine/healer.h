@@ -36,8 +36,8 @@
 
 namespace dmremap {
 
-// Remapping or unmapping by hand, or what a scan wants done, of blocks of one region. Where it takes long
-// only some of them are done, and `last` becomes the last of these.
+// Remapping or unmapping by hand, or what a scan wants done, of blocks of one region. Where it
+// takes long only some of them are done, and `last` becomes the last of these.
 struct HandWork {
     enum class Kind : std::uint8_t {
         remap,

@@ -4,7 +4,7 @@
 #include <cerrno>
 #include <functional>
 
-#include "core/engine/error_class.h"
+#include "core/device/error_class.h"
 #include "core/engine/scanner.h"
 
 namespace dmremap {
@@ -14,7 +14,7 @@ namespace {
 constexpr std::uint64_t kHealAtOnce = 8;  // blocks; the gate is closed meanwhile
 constexpr std::uint64_t kLookAfter = std::uint64_t{256} << 20;  // bytes: more than drives cache
 constexpr unsigned kControls = 4;
-constexpr std::uint64_t kPagesAtOnce = 16;
+constexpr std::uint64_t kErrandLastsNs = 100'000'000;
 
 }  // namespace
 
@@ -123,20 +123,23 @@ bool Scanner::quiet(const ScanFlight& flight) const {
     return disk_.counters->load().requests == flight.before.requests;
 }
 
-// True: the region is a suspect now.
-bool Scanner::judge_time(const ScanFlight& flight) {
+// Makes the region a suspect, or no longer holds anything against its blocks; where nothing can be
+// said, neither.
+void Scanner::judge_time(const ScanFlight& flight) {
     const ScanRead& read = flight.read;
     if (read.error != 0 || read.main_bytes == 0 || !quiet(flight)) {
-        return false;
+        return;
     }
+    const bool known = latency_.threshold_ns() != 0;
     const bool slow = latency_.slow(read.ns);
     if (read.main_bytes == kRegionSize) {
         latency_.add(read.ns);
     }
     if (slow) {
         suspect(read.first_block() / kRegionBlocks);
+    } else if (known) {
+        forget_weak(read.first_block() / kRegionBlocks, weak_here_);
     }
-    return slow;
 }
 
 void Scanner::suspect(std::uint64_t region) {
@@ -153,8 +156,9 @@ bool Scanner::look_at_suspects(bool all) {
             continue;
         }
         drain();
+        save_now_and_then();
         bool done = false;
-        if (!look(suspects_.at(i), done)) {
+        if (!clear_way() || !look(suspects_.at(i), done)) {
             return false;
         }
         if (done) {
@@ -265,7 +269,7 @@ bool Scanner::slow_everywhere(std::uint64_t region, bool& everywhere) {
             latency_.add(flight.read.ns);
         }
     }
-    everywhere = 2 * slow >= std::max(read, 1u);
+    everywhere = 2 * slow >= read;  // also where nothing could be read to compare with
     return true;
 }
 
@@ -297,27 +301,36 @@ void Scanner::forget_weak(std::uint64_t region, const RegionBlocks& but) {
 }
 
 // Both copies of each page, then the superblock's. False: the orders have changed. The errands are
-// handed over by reference, for which no memory is needed.
+// handed over by reference, for which no memory is needed, and end soon: requests wait for them.
 bool Scanner::check_metadata() {
-    std::uint64_t page = 0, repaired = 0, retired = 0;
+    std::uint64_t page = 0, repaired = 0, retired = 0, lost = 0;
     bool end = false;
     const auto some_pages = [&] {
-        for (std::uint64_t i = 0; i < kPagesAtOnce && !end; i++) {
+        const std::uint64_t until = now_ns() + kErrandLastsNs;
+        for (bool first = true; first || now_ns() < until; first = false) {
             end = page >= disk_.table->pages() || !disk_.writable();
-            if (!end) {
-                const PageCheck found = disk_.table->check_page(page);
-                repaired += found == PageCheck::repaired ? 1 : 0;
-                retired += found == PageCheck::retired ? 1 : 0;
-                page++;
+            if (end) {
+                return;
             }
+            const PageCheck found = disk_.table->check_page(page);
+            if (found == PageCheck::unknown) {
+                return;
+            }
+            repaired += found == PageCheck::repaired ? 1 : 0;
+            retired += found == PageCheck::retired ? 1 : 0;
+            lost += found == PageCheck::lost ? 1 : 0;
+            page++;
         }
     };
     while (!end) {
         const std::uint64_t before = page;
-        if (!stands() || !healer_.between_rounds(std::cref(some_pages))) {
+        if (!clear_way() || !healer_.between_rounds(std::cref(some_pages))) {
             return false;
         }
-        page += page == before && !end ? 1 : 0;  // no memory for this one
+        if (page == before && !end) {  // no memory for this one, or no answer
+            skipped_ = true;
+            page++;
+        }
     }
     const auto superblocks = [&] {
         const unsigned bad = disk_.superblocks->check();
@@ -328,7 +341,13 @@ bool Scanner::check_metadata() {
     if (!healer_.between_rounds(std::cref(superblocks))) {
         return false;
     }
-    if (retired != 0) {
+    if (lost != 0) {
+        disk_.board->raise(
+            State::degraded, "lost_pages", lost,
+            " pages of the entry table have no good copy left and take none; once it "
+            "is unmounted the spare opens for rescue only");
+    }
+    if (retired + lost != 0) {
         healer_.wake();
     }
     if (repaired != 0) {

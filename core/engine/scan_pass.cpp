@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "core/device/error_class.h"
 #include "core/engine/battery.h"
-#include "core/engine/error_class.h"
 #include "core/engine/scanner.h"
 
 namespace dmremap {
@@ -41,6 +41,7 @@ void Scanner::run() {
     readers_.start(kReaders);
     first_flight_ = flying_ = 0;
     suspected_ = 0;
+    skipped_ = false;
     read_bytes_ = 0;
     tries_ = 0;
     saved_ns_ = now_ns();
@@ -90,10 +91,23 @@ void Scanner::probe() {
         probed_ns_ = now;
         ScanFlight flight;
         flight.read.offset = last_good_ * kRegionSize;
-        flight.read.length = disk_.block_length(flight.read.first_block());
+        flight.read.length = std::min(kRegionSize, disk_.size - flight.read.offset);
         flight.read.buffer = buffers_[0].get();
         scan_read(disk_, *caller_, flight.read);
     }
+}
+
+// With nothing in flight: waits until nothing stands in the way. False: the orders have changed.
+bool Scanner::clear_way() {
+    for (const char* waits_for; (waits_for = obstacle()) != nullptr;) {
+        set_state(ScanState::waiting, waits_for);
+        probe();
+        if (!sleep_until(now_ns() + kSecondNs)) {
+            return false;
+        }
+    }
+    set_state(ScanState::running, "");
+    return stands();
 }
 
 // False: the orders have changed.
@@ -116,6 +130,9 @@ bool Scanner::read_all() {
             continue;
         }
         set_state(ScanState::running, "");
+        if (take_wish()) {
+            pace_.begin(now_ns(), disk_.counters->load());
+        }
         if (const std::uint64_t now = now_ns(); pace_.due(now)) {
             pace_.look(now, disk_.counters->load());
         }
@@ -213,15 +230,17 @@ bool Scanner::handle(ScanFlight& flight) {
         case ErrorClass::gone:
             // The healer shall see it, too; then there is something to wait for.
             to_check_.reset();
-            to_check_.set(first % kRegionBlocks);
+            to_check_.set(flight.read.first_on_main % kRegionBlocks);
             heal(region, to_check_, HandWork::Kind::check);
+            try_again();
             return false;
         case ErrorClass::no_space:
         case ErrorClass::resource:
             if (try_again()) {
                 return false;
             }
-            break;  // it stays unread in this pass
+            skipped_ = true;  // it stays unread in this pass
+            break;
     }
     return heal(region, to_check_ & ~failed_alone_, HandWork::Kind::check) &&
            heal(region, failed_alone_, HandWork::Kind::check_failed);
@@ -234,9 +253,7 @@ void Scanner::finish(ScanFlight& flight) {
     if (flight.read.error == 0 && flight.read.main_bytes != 0) {
         last_good_ = region;
     }
-    if (!judge_time(flight)) {
-        forget_weak(region, weak_here_);
-    }
+    judge_time(flight);
     const std::uint64_t now = now_ns();
     const std::lock_guard lock(mutex_);
     if (generation_ == run_generation_) {
@@ -278,7 +295,9 @@ void Scanner::end_pass() {
         record_.cursor = record_.begin == 0 ? record_.cursor : 0;
     }
     persist();
-    disk_.board->report(EventKind::scan_ended, 0, found, "all was read");
+    disk_.board->report(
+        EventKind::scan_ended, 0, found,
+        skipped_ ? "some regions could not be read for want of resources" : "all was read");
 }
 
 }  // namespace dmremap

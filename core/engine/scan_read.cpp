@@ -110,6 +110,8 @@ void read_on_main(Context& disk, IdleCaller& caller, ScanRead& read, const Stret
     const std::uint64_t begin = now_ns();
     const int error = call(disk, caller, *disk.main, stretch, data);
     read.ns += now_ns() - begin;
+    read.first_on_main =
+        read.main_bytes == 0 ? stretch.offset / DMR_BLOCK_SIZE : read.first_on_main;
     read.main_bytes += stretch.length;
     read.error = read.error != 0 ? read.error : error;
 }

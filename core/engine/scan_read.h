@@ -49,7 +49,8 @@ struct ScanRead {
     RegionBlocks check;            // that the healer should look at: a slot that could not be read,
                                    // or retry sectors; counted from the region's first block
     std::uint64_t main_bytes = 0;  // of it that live on main
-    std::uint64_t ns = 0;          // that main took
+    std::uint64_t first_on_main = 0;  // the first block of these, if there are any
+    std::uint64_t ns = 0;             // that main took
 
     std::uint64_t first_block() const { return offset / DMR_BLOCK_SIZE; }
     std::uint64_t end_block() const {

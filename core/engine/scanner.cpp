@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <utility>
 
 namespace dmremap {
 
@@ -65,13 +66,20 @@ bool Scanner::stands() const {
     return !stopping_ && generation_ == run_generation_;
 }
 
+// Or until a parameter changes, which perhaps made it so long.
 bool Scanner::sleep_until(std::uint64_t ns) {
     std::unique_lock lock(mutex_);
     const auto over = [this] { return stopping_ || generation_ != run_generation_; };
-    for (std::uint64_t now = now_ns(); now < ns && !over(); now = now_ns()) {
-        changed_.wait_for(lock, std::chrono::nanoseconds(ns - now), over);
+    const auto enough = [&] { return over() || woken_; };
+    for (std::uint64_t now = now_ns(); now < ns && !enough(); now = now_ns()) {
+        changed_.wait_for(lock, std::chrono::nanoseconds(ns - now), enough);
     }
     return !over();
+}
+
+bool Scanner::take_wish() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(woken_, false);
 }
 
 bool Scanner::due() const {

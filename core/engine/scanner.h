@@ -130,10 +130,12 @@ private:
     void set_state(ScanState state, std::string_view waits_for);
     const char* obstacle();
     void probe();
+    bool clear_way();
+    bool take_wish();  // whether a parameter has changed since it was asked last
     bool handle(ScanFlight& flight);
     bool try_again();
     void finish(ScanFlight& flight);
-    bool judge_time(const ScanFlight& flight);
+    void judge_time(const ScanFlight& flight);
     void save_now_and_then();
 
     bool examine(std::uint64_t first, std::uint64_t end);
@@ -177,6 +179,7 @@ private:
     std::uint64_t saved_ns_ = 0, battery_ns_ = 0, probed_ns_ = 0, noted_ns_ = 0;
     bool battery_low_ = false;
     std::uint64_t last_good_ = 0;  // a region
+    bool skipped_ = false;         // something could not be looked at in this run
     std::uint64_t chance_ = 0x9E3779B97F4A7C15ull;
 
     std::thread thread_;

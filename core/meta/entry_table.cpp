@@ -2,11 +2,13 @@
 #include "core/meta/entry_table.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 #include <ctime>
 #include <map>
 
+#include "core/device/error_class.h"
 #include "core/meta/page_io.h"
 #include "core/meta/table_step.h"
 #include "core/room.h"
@@ -141,13 +143,26 @@ int EntryTable::repair(std::uint64_t& pages_rewritten, std::uint64_t& claims_era
 }
 
 // A read that fails is made once more.
-bool EntryTable::page_says(int copy, std::uint64_t page, const std::vector<dmr_entry>& image,
-                           std::vector<dmr_entry>& found) {
+EntryTable::Copy EntryTable::look_at(int copy, std::uint64_t page,
+                                     const std::vector<dmr_entry>& image,
+                                     std::vector<dmr_entry>& found) {
     const std::uint64_t offset = dmr_page_offset(&store_.current(), copy, page);
     const std::uint64_t size = dmr_le32(store_.current().page_size);
-    return (spare_.read(offset, found.data(), size) == 0 ||
-            spare_.read(offset, found.data(), size) == 0) &&
-           std::memcmp(found.data(), image.data(), size) == 0;
+    int error = spare_.read(offset, found.data(), size);
+    if (error != 0) {
+        error = spare_.read(offset, found.data(), size);
+    }
+    if (error != 0) {
+        return classify(error) == ErrorClass::medium ? Copy::bad : Copy::unknown;
+    }
+    return std::memcmp(found.data(), image.data(), size) == 0 ? Copy::good : Copy::bad;
+}
+
+// Whether the copy holds the image now, and durably.
+bool EntryTable::rewrite(int copy, std::uint64_t page, const std::vector<dmr_entry>& image,
+                         std::vector<dmr_entry>& found) {
+    return !broken_ && write_page(copy, page, image) && flush() == 0 &&
+           look_at(copy, page, image, found) == Copy::good;
 }
 
 PageCheck EntryTable::check_page(std::uint64_t page) {
@@ -156,19 +171,30 @@ PageCheck EntryTable::check_page(std::uint64_t page) {
     }
     const std::vector<dmr_entry> image = page_image(page);
     std::vector<dmr_entry> found(image.size());
-    const bool first = page_says(0, page, image, found);
-    const bool second = page_says(1, page, image, found);
-    if (first && second) {
+    std::array<bool, 2> good{};
+    for (const int copy : {0, 1}) {
+        const Copy is = look_at(copy, page, image, found);
+        if (is == Copy::unknown) {
+            return PageCheck::unknown;
+        }
+        good[static_cast<unsigned>(copy)] = is == Copy::good;
+    }
+    if (good[0] && good[1]) {
         return PageCheck::good;
     }
-    if (first || second) {
-        const int bad = first ? 1 : 0;
-        if (write_page(bad, page, image) && flush() == 0 && page_says(bad, page, image, found)) {
-            return PageCheck::repaired;
-        }
+    // Of what somebody else has overwritten nothing is repaired.
+    if (!good[0] && !good[1] && !store_.still_there()) {
+        return PageCheck::unknown;
+    }
+    for (const int copy : {0, 1}) {
+        bool& is_good = good[static_cast<unsigned>(copy)];
+        is_good = is_good || rewrite(copy, page, image, found);
+    }
+    if (good[0] && good[1]) {
+        return PageCheck::repaired;
     }
     retire(page);
-    return PageCheck::retired;
+    return good[0] || good[1] ? PageCheck::retired : PageCheck::lost;
 }
 
 std::optional<std::uint64_t> EntryTable::allocate() {

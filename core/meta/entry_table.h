@@ -32,10 +32,13 @@
 // so that no number is ever used twice, not even one that is on a copy nobody could read.
 //
 // A scan looks at pages that are in use (check_page). Both copies must say what memory says, for it
-// is what both were last given. Of a page where one copy does, the other is rewritten from the same
-// snapshot, flushed and read back: while it is under the pen the good one is not touched, so a
-// crash in it leaves what there was, or better. Where neither copy does, or the write does not
-// stick, the page is retired, and the healer moves what lives there.
+// is what both were last given. A copy that does not is rewritten from the same snapshot, flushed
+// and read back, one copy after the other: a good one is not touched while the other is under the
+// pen, so a crash in it leaves what there was, or better. Where neither did, memory alone knows
+// what lived there until one of them took it. A page whose copies do not both take it is retired,
+// and the healer moves what lives there; if neither does, what moved away leaves a page that no
+// opener can read, and people must be told. Only the medium's errors speak against a copy: a spare
+// that is gone, or is somebody else's by now, is left alone.
 //
 // Threads: one owner changes (the healer's thread, or the opener before it starts); the const
 // members may be called from any thread.
@@ -68,7 +71,13 @@ struct EntryChange {
     std::optional<std::uint64_t> replaces = std::nullopt;
 };
 
-enum class PageCheck : std::uint8_t { good, repaired, retired };
+enum class PageCheck : std::uint8_t {
+    good,      // or retired before
+    repaired,  // both copies are good again
+    retired,   // one is
+    lost,      // none is; retired, too
+    unknown,   // the spare cannot be asked now; nothing was done
+};
 
 enum class CommitOutcome : std::uint8_t { durable, page_failed, unknown };
 
@@ -161,8 +170,11 @@ private:
     std::uint64_t collect_live(std::uint64_t from,
                                std::vector<std::pair<std::uint64_t, dmr_entry>>& batch) const;
     std::vector<dmr_entry> page_image(std::uint64_t page) const;
-    bool page_says(int copy, std::uint64_t page, const std::vector<dmr_entry>& image,
-                   std::vector<dmr_entry>& found);
+    enum class Copy : std::uint8_t { good, bad, unknown };
+    Copy look_at(int copy, std::uint64_t page, const std::vector<dmr_entry>& image,
+                 std::vector<dmr_entry>& found);
+    bool rewrite(int copy, std::uint64_t page, const std::vector<dmr_entry>& image,
+                 std::vector<dmr_entry>& found);
     bool write_page(int copy, std::uint64_t page, const std::vector<dmr_entry>& image);
     void retire(std::uint64_t page);
     bool grow();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "core/meta/superblock_store.h"
 
+#include <algorithm>
+#include <array>
 #include <boost/container/static_vector.hpp>
 #include <cerrno>
 #include <cstring>
@@ -139,13 +141,34 @@ int SuperblockStore::write(const dmr_superblock& next, std::uint64_t skip) {
     return flush();
 }
 
-unsigned SuperblockStore::check() {
+bool SuperblockStore::holds_newest(unsigned copy) {
+    dmr_superblock found;
+    return spare_.read(dmr_copy_offsets[copy], &found, sizeof(found)) == 0 &&
+           dmr_superblock_verdict(&found, dmr_copy_offsets[copy]) == DMR_OK &&
+           same_update(found, current_);
+}
+
+bool SuperblockStore::still_there() {
     for (unsigned i = 0; i < newest_.size(); i++) {
-        dmr_superblock found;
-        newest_[i] = spare_.read(dmr_copy_offsets[i], &found, sizeof(found)) == 0 &&
-                     dmr_superblock_verdict(&found, dmr_copy_offsets[i]) == DMR_OK &&
-                     same_update(found, current_);
+        if (holds_newest(i)) {
+            return true;
+        }
     }
+    return false;
+}
+
+unsigned SuperblockStore::check() {
+    std::array<bool, DMR_COPIES_MAX> holds{};
+    bool any = false;
+    for (unsigned i = 0; i < newest_.size(); i++) {
+        holds.at(i) = holds_newest(i);
+        any = any || holds.at(i);
+    }
+    // Without one that can be relied on there is no order in which to write them.
+    if (!any) {
+        return 0;
+    }
+    std::copy_n(holds.begin(), newest_.size(), newest_.begin());
     return bad_copies();
 }
 

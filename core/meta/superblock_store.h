@@ -57,8 +57,12 @@ public:
     // is on the spare is the old superblock or the new one. Does not throw.
     int write(const dmr_superblock& next, std::uint64_t skip = 1);
 
-    // Reads every copy again, and how many do not hold what was last written. Writes nothing: the
-    // next write() is to them first. Does not throw.
+    // Whether a copy on the spare is what was last written. Does not throw.
+    bool still_there();
+
+    // Reads every copy again, and says how many do not hold what was last written; 0 as well when
+    // none does, for then nothing is to be rewritten. Writes nothing: the next write() is to them
+    // first. Does not throw.
     unsigned check();
 
     // How far an opener's first update goes on.
@@ -71,6 +75,7 @@ public:
     bool flush_failed() const { return flush_failed_; }
 
 private:
+    bool holds_newest(unsigned copy);
     int write_copies(std::span<const unsigned> which, unsigned& written);
     int flush();
 

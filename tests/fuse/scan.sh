@@ -62,7 +62,7 @@ bad write 300000 8
 mount_disk
 order start
 fio --name=verify --filename="$disk" --rw=randwrite --bs=4k --size=256M --io_size=48M --direct=1 \
-    --ioengine=psync --verify=crc32c --verify_fatal=1 --numjobs=1 --output="$work/fio" &
+    --ioengine=psync --verify=crc32c --verify_state_save=0 --verify_fatal=1 --numjobs=1 --output="$work/fio" &
 fio=$!
 passes=0
 while kill -0 $fio 2>/dev/null; do
