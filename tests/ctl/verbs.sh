@@ -147,9 +147,9 @@ complete_to() { # WORDS...: prints what bash would offer for the last one
         printf "%s\n" "${COMPREPLY[@]}"' "$here/../../ctl/dmremapctl.bash" "$@"
 }
 [ "$(complete_to dmremapctl sal)" = salvage ] || fail "completion of verbs"
-complete_to dmremapctl '' | grep -qx unmap || fail "completion misses verbs"
+grep -qx unmap <(complete_to dmremapctl '') || fail "completion misses verbs"
 [ "$(complete_to dmremapctl unmap --f)" = --force ] || fail "completion of options"
-complete_to dmremapctl health "${mnt%?}" | grep -qx "$mnt" || fail "completion of mount points"
+grep -qx "$mnt" <(complete_to dmremapctl health "${mnt%?}") || fail "completion of mount points"
 [ "$(complete_to dmremapctl get "$mnt" map_)" = map_width ] || fail "completion of parameters"
 
 # ---------------------------------------------------------------- stop

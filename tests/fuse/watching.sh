@@ -78,11 +78,11 @@ grep -q 'interrupted' "$out" || fail "it did not say that it was interrupted: $(
 unmount_disk
 sed -i '/slow/d' "$faults"
 mount_disk ro
-sed -n 1p "$control/events" | grep -q '"id":-\?[0-9]*,.*"kind":"remapped"' || fail "nothing is recalled: $(head -n 3 "$control/events")"
+grep -q '"id":-\?[0-9]*,.*"kind":"remapped"' <(sed -n 1p "$control/events") || fail "nothing is recalled: $(head -n 3 "$control/events")"
 grep -q '"kind":"remapped","sector":4104,"text":"read_error"' "$control/events" || fail "events: $(cat "$control/events")"
 ctl query "$mnt" 801 >"$out" || fail "query of a read-only mount"
 grep -q 'spare' "$out" || fail "query of a read-only mount: $(cat "$out")"
-ctl query --json "$mnt" 4104 | grep -q '"lost": *true' || fail "query --json of a read-only mount"
-ctl query "$mnt" 0 | grep -q main || fail "query of what is on main"
+grep -q '"lost": *true' <(ctl query --json "$mnt" 4104) || fail "query --json of a read-only mount"
+grep -q main <(ctl query "$mnt" 0) || fail "query of what is on main"
 refused 1 'from 0 on' ctl query "$mnt" 99999999
 say "state and events can be waited for, followed and interrupted"
