@@ -13,7 +13,8 @@ TEST(SurfaceReport, ColoursAreOnlyOfCells) {
 }
 
 TEST(SurfaceReport, TheDrawingIsWholeAndHarmless) {
-    SurfaceReport report{1 << 20, 1 << 19, 0, 0, 0, Surface(1 << 20, kSvgColumns * kSvgRows, 1 << 19)};
+    SurfaceReport report{1 << 20, 1 << 19, 0,
+                         0,       0,       Surface(1 << 20, kSvgColumns * kSvgRows, 1 << 19)};
     for (std::uint64_t sector = 0; sector < 1024; sector += 8) {
         report.surface.add(sector, sector == 512 ? 3 : 0);
         report.remapped_blocks++;
