@@ -31,19 +31,20 @@ print("woken", text.decode().strip(), flush=True)
 if poll.poll(0):
     sys.exit("ready although it was read")
 END
-watch() { python3 "$work/poll.py" "$control/$1" "$2" >"$work/$1.polled" 2>&1 & }
+declare -A watcher
+watch() {
+    python3 "$work/poll.py" "$control/$1" "$2" >"$work/$1.polled" 2>&1 &
+    watcher[$1]=$!
+}
 watch state again
-state=$!
 watch reasons again
-reasons=$!
 watch events more
-events=$!
 for name in state reasons events; do
     wait_until 60 grep -q waiting "$work/$name.polled" || fail "poll of $name: $(cat "$work/$name.polled")"
 done
 dd if="$disk" of=/dev/null bs=4K skip=513 count=1 iflag=direct status=none 2>"$out" && fail "no EIO"
 for name in state reasons events; do
-    wait "${!name}" || fail "poll of $name: $(cat "$work/$name.polled")"
+    wait "${watcher[$name]}" || fail "poll of $name: $(cat "$work/$name.polled")"
 done
 grep -q '^woken degraded$' "$work/state.polled" || fail "state: $(cat "$work/state.polled")"
 grep -q '^woken lost_sectors: ' "$work/reasons.polled" || fail "reasons: $(cat "$work/reasons.polled")"
