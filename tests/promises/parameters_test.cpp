@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <string>
 #include <thread>
 #include <vector>
@@ -94,6 +95,11 @@ TEST(Promises, P2_AParameterThatWasNotWrittenIsWrittenWhenItIsSetAgain) {
 TEST(Promises, P5_ChangesOfParametersDoNotHoldUpHealing) {
     OpenPair pair;
     pair.main->set_fault(80, 1, Fault{.read = true});
+    // A spare so slow that there is always a change that waits.
+    pair.spare->set_hook([](const Call& call) {
+        if (call.op == Op::flush) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        return Medium::kPass;
+    });
     std::atomic<bool> enough{false};
     std::vector<std::thread> setters;
     for (std::uint32_t i = 0; i < 4; i++)
