@@ -130,9 +130,6 @@ bool Scanner::read_all() {
             continue;
         }
         set_state(ScanState::running, "");
-        if (take_wish()) {
-            pace_.begin(now_ns(), disk_.counters->load());
-        }
         if (const std::uint64_t now = now_ns(); pace_.due(now)) {
             pace_.look(now, disk_.counters->load());
         }
@@ -223,9 +220,13 @@ bool Scanner::handle(ScanFlight& flight) {
         case ErrorClass::none:
             break;
         case ErrorClass::medium:
-            if (!examine(first, flight.read.end_block()) && (!stands() || try_again())) {
+            if (examine(first, flight.read.end_block())) {
+                break;
+            }
+            if (!stands() || try_again()) {
                 return false;
             }
+            skipped_ = true;
             break;
         case ErrorClass::gone:
             // The healer shall see it, too; then there is something to wait for.

@@ -66,7 +66,7 @@ bool Scanner::stands() const {
     return !stopping_ && generation_ == run_generation_;
 }
 
-// Or until a parameter changes, which perhaps made it so long.
+// Or until a parameter changes, for that may be what made it so long; the pace begins anew then.
 bool Scanner::sleep_until(std::uint64_t ns) {
     std::unique_lock lock(mutex_);
     const auto over = [this] { return stopping_ || generation_ != run_generation_; };
@@ -74,12 +74,10 @@ bool Scanner::sleep_until(std::uint64_t ns) {
     for (std::uint64_t now = now_ns(); now < ns && !enough(); now = now_ns()) {
         changed_.wait_for(lock, std::chrono::nanoseconds(ns - now), enough);
     }
+    if (std::exchange(woken_, false)) {
+        pace_.begin(now_ns(), disk_.counters->load());
+    }
     return !over();
-}
-
-bool Scanner::take_wish() {
-    const std::lock_guard lock(mutex_);
-    return std::exchange(woken_, false);
 }
 
 bool Scanner::due() const {

@@ -131,7 +131,6 @@ private:
     const char* obstacle();
     void probe();
     bool clear_way();
-    bool take_wish();  // whether a parameter has changed since it was asked last
     bool handle(ScanFlight& flight);
     bool try_again();
     void finish(ScanFlight& flight);
