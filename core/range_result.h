@@ -22,6 +22,15 @@ struct RangeResult {
     // or what the device said.
     int error = 0;
     std::uint64_t sector = 0;
+
+    // One more refused block, by its first sector.
+    void refuse(std::uint64_t first_sector, int why) {
+        if (error == 0 || first_sector < sector) {
+            error = why;
+            sector = first_sector;
+        }
+        refused++;
+    }
 };
 
 }  // namespace dmremap

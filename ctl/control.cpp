@@ -15,6 +15,7 @@
 #include <sstream>
 
 #include "core/device/unique_fd.h"
+#include "core/whole_number.h"
 #include "ctl/mounts.h"
 #include "ctl/target.h"
 
@@ -23,10 +24,7 @@ namespace dmremap::ctl {
 namespace {
 
 Json number_or_text(const std::string& text) {
-    std::uint64_t number = 0;
-    const char* end = text.data() + text.size();
-    const auto [rest, error] = std::from_chars(text.data(), end, number);
-    if (error == std::errc() && rest == end && !text.empty()) return number;
+    if (const auto number = whole_number<std::uint64_t>(text)) return *number;
     return text;
 }
 

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "core/refusal.h"
+#include "core/whole_number.h"
 
 namespace dmremap {
 
@@ -78,12 +79,10 @@ std::uint64_t parse_demo_size(const std::string& text) {
 }
 
 unsigned parse_threads(const std::string& text) {
-    unsigned number = 0;
-    const char* end = text.data() + text.size();
-    const auto [rest, error] = std::from_chars(text.data(), end, number);
-    if (error != std::errc() || rest != end || number < 1 || number > kThreadsMost)
+    const auto number = whole_number<unsigned>(text);
+    if (!number || *number < 1 || *number > kThreadsMost)
         usage_error("option max_threads takes a number from 1 to 1024, not \"" + text + "\"");
-    return number;
+    return *number;
 }
 
 Engine parse_engine(const std::string& text) {
@@ -112,22 +111,18 @@ std::string parse_log_level(const std::string& text) {
 }
 
 std::uint32_t parse_id(const std::string& name, const std::string& text) {
-    std::uint32_t number = 0;
-    const char* end = text.data() + text.size();
-    const auto [rest, error] = std::from_chars(text.data(), end, number);
+    const auto number = whole_number<std::uint32_t>(text);
     // The largest means "none" to the system.
-    if (error != std::errc() || rest != end || number == std::numeric_limits<std::uint32_t>::max())
+    if (!number || *number == std::numeric_limits<std::uint32_t>::max())
         usage_error("option " + name + " takes a number, not \"" + text + "\"");
-    return number;
+    return *number;
 }
 
 mode_t parse_umask(const std::string& text) {
-    mode_t mask = 0;
-    const char* end = text.data() + text.size();
-    const auto [rest, error] = std::from_chars(text.data(), end, mask, 8);
-    if (error != std::errc() || rest != end || mask > 0777)
+    const auto mask = whole_number<mode_t>(text, 8);
+    if (!mask || *mask > 0777)
         usage_error("option umask takes an octal number up to 777, not \"" + text + "\"");
-    return mask;
+    return *mask;
 }
 
 enum class Value { none, needed, optional };

@@ -3,9 +3,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <string_view>
 #include <vector>
+
+#include "core/whole_number.h"
 
 namespace dmremap {
 
@@ -49,9 +50,9 @@ std::string quoted(std::string_view word) {
 }
 
 bool number(std::string_view word, std::uint64_t& value) {
-    const char* const end = word.data() + word.size();
-    const auto [rest, error] = std::from_chars(word.data(), end, value);
-    return error == std::errc() && rest == end;
+    const auto parsed = whole_number<std::uint64_t>(word);
+    value = parsed.value_or(0);
+    return parsed.has_value();
 }
 
 class Parser {

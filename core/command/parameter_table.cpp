@@ -3,10 +3,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <optional>
 #include <string_view>
+
+#include "core/whole_number.h"
 
 namespace dmremap {
 
@@ -18,14 +19,6 @@ std::optional<std::uint32_t> parse_flag(const std::string& text) {
     for (const char* no : {"N", "n", "0", "off"})
         if (text == no) return 0;
     return std::nullopt;
-}
-
-std::optional<std::uint32_t> parse_number(const std::string& text) {
-    std::uint32_t number = 0;
-    const char* const end = text.data() + text.size();
-    const auto [rest, error] = std::from_chars(text.data(), end, number);
-    if (error != std::errc() || rest != end) return std::nullopt;
-    return number;
 }
 
 std::string expected(const TableParameter& parameter) {
@@ -60,7 +53,7 @@ int ParameterTable::set(const std::string& name, const std::string& value, std::
         why = name + " cannot be changed while the disk is open";
         return EPERM;
     }
-    const auto number = parameter->flag ? parse_flag(value) : parse_number(value);
+    const auto number = parameter->flag ? parse_flag(value) : whole_number<std::uint32_t>(value);
     if (!number || *number < parameter->least || *number > parameter->most) {
         why = name + " takes " + expected(*parameter);
         return EINVAL;

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
 
 #include "core/refusal.h"
+#include "core/whole_number.h"
 
 namespace dmremap {
 
@@ -158,14 +158,11 @@ private:
     // The whole of `digits` as a decimal number; they are a part of `word`.
     std::uint64_t number(std::string_view word, std::string_view digits, std::uint64_t least,
                          std::uint64_t most, std::string_view what) const {
-        std::uint64_t value = 0;
-        const auto [end, error] =
-            std::from_chars(digits.data(), digits.data() + digits.size(), value);
-        if (digits.empty() || error != std::errc{} || end != digits.data() + digits.size() ||
-            value < least || value > most)
+        const auto value = dmremap::whole_number<std::uint64_t>(digits);
+        if (!value || *value < least || *value > most)
             refuse(word, std::string(what) + " (" + std::to_string(least) + " to " +
                              std::to_string(most) + ")");
-        return value;
+        return *value;
     }
 
     // The next word, as a number from 1 on.

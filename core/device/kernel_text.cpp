@@ -6,12 +6,12 @@
 #include <sys/sysmacros.h>
 
 #include <cerrno>
-#include <charconv>
 #include <cstdlib>
 #include <fstream>
 #include <memory>
 
 #include "core/device/unique_fd.h"
+#include "core/whole_number.h"
 
 namespace dmremap {
 
@@ -45,10 +45,7 @@ std::optional<std::string> read_text(const std::string& path) {
 std::optional<std::uint64_t> read_number(const std::string& path) {
     const auto text = read_text(path);
     if (!text) return std::nullopt;
-    std::uint64_t value = 0;
-    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
-    if (error != std::errc() || end != text->data() + text->size()) return std::nullopt;
-    return value;
+    return whole_number<std::uint64_t>(*text);
 }
 
 std::string sysfs_directory(dev_t rdev) {

@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <chrono>
 #include <new>
-#include <utility>
 
 namespace dmremap {
 
@@ -15,8 +14,6 @@ constexpr std::size_t kActiveAtOnce = 128;
 constexpr std::size_t kMovesAtOnce = 64;
 constexpr std::size_t kChoresAtOnce = 8;
 constexpr unsigned kTurnsWithoutChore = 32;  // then one has its turn although requests wait
-constexpr auto kRoundLasts = std::chrono::milliseconds(100);
-constexpr auto kCancelLooks = std::chrono::milliseconds(100);
 constexpr auto kBreakerLooks = std::chrono::seconds(5);
 
 std::uint64_t first_block(const Piece& piece) { return piece.offset / DMR_BLOCK_SIZE; }
@@ -56,53 +53,6 @@ void Healer::wake() {
     const std::lock_guard lock(mutex_);
     woken_ = true;
     changed_.notify_all();
-}
-
-std::uint64_t Healer::salvage(const std::function<bool()>& cancelled) {
-    const std::uint64_t before = disk_.totals.sectors_salvaged;
-    std::unique_lock lock(mutex_);
-    const std::uint64_t mine = ++salvages_asked_;
-    const auto ended = [&] { return salvages_done_ >= mine || stopping_; };
-    changed_.notify_all();
-    if (!cancelled) {
-        changed_.wait(lock, ended);
-    }
-    while (!changed_.wait_for(lock, kCancelLooks, ended)) {
-        lock.unlock();
-        const bool enough = cancelled();
-        lock.lock();
-        if (enough) {
-            break;
-        }
-    }
-    return disk_.totals.sectors_salvaged - before;
-}
-
-bool Healer::by_hand(HandWork& work) {
-    std::unique_lock lock(mutex_);
-    if (stopping_) {
-        return false;
-    }
-    work.next = nullptr;
-    work.done = false;
-    (last_work_ != nullptr ? last_work_->next : first_work_) = &work;
-    last_work_ = &work;
-    changed_.notify_all();
-    changed_.wait(lock, [&] { return work.done; });
-    return true;
-}
-
-bool Healer::between_rounds(const std::function<void()>& errand) {
-    std::unique_lock lock(mutex_);
-    if (stopping_) {
-        return false;
-    }
-    Errand mine{&errand, nullptr, false};
-    (last_errand_ == nullptr ? first_errand_ : last_errand_->next) = &mine;
-    last_errand_ = &mine;
-    changed_.notify_all();
-    changed_.wait(lock, [&] { return mine.done; });
-    return true;
 }
 
 void Healer::begin_to_stop() {
@@ -214,33 +164,6 @@ void Healer::queue(Job job) {
     }
 }
 
-// Those that wait now and not those that come meanwhile: each may cost a flush, and who sends one
-// after the other must not keep failed requests waiting. What an errand could not get memory for it
-// has not done.
-void Healer::run_errands() {
-    Errand* errand = nullptr;
-    {
-        const std::lock_guard lock(mutex_);
-        errand = std::exchange(first_errand_, nullptr);
-        last_errand_ = nullptr;
-    }
-    const bool any = errand != nullptr;
-    while (errand != nullptr) {
-        try {
-            (*errand->what)();
-        } catch (const std::bad_alloc&) {
-        }
-        const std::lock_guard lock(mutex_);
-        Errand* const next = errand->next;
-        errand->done = true;  // from here on it may be gone
-        errand = next;
-        changed_.notify_all();
-    }
-    if (any) {
-        update_causes();
-    }
-}
-
 // Throws bad_alloc; then some of the chores are queued, the rest when they are next looked for.
 void Healer::find_chores() {
     bool retry_all = std::chrono::steady_clock::now() >= next_retry();
@@ -341,72 +264,6 @@ void Healer::carry_out(Job& job) {
     }
 }
 
-namespace {
-
-void refuse(RangeResult& result, std::uint64_t block, int error) {
-    const std::uint64_t sector = block * DMR_SECTORS_PER_BLOCK;
-    if (result.error == 0 || sector < result.sector) {
-        result.error = error;
-        result.sector = sector;
-    }
-    result.refused++;
-}
-
-}  // namespace
-
-int Healer::do_block_by_hand(HandWork& work, std::uint64_t block) {
-    using Kind = HandWork::Kind;
-    Finding finding = Finding::fine;
-    int error = 0;
-    switch (work.kind) {
-        case Kind::remap:
-            return exclusive_.remap_by_hand(block);
-        case Kind::unmap:
-        case Kind::forced_unmap:
-            return exclusive_.unmap_by_hand(block, work.kind == Kind::forced_unmap);
-        case Kind::check:
-        case Kind::check_failed:
-            error = exclusive_.check(block, work.kind == Kind::check_failed, finding);
-            break;
-        case Kind::move_slow:
-            error = exclusive_.move_slow(block, finding);
-            break;
-    }
-    const std::uint64_t bit = std::uint64_t{1} << ((block - work.first) % 64);
-    work.bad |= finding == Finding::bad ? bit : 0;
-    work.weak |= finding == Finding::weak ? bit : 0;
-    return error;
-}
-
-// For a round's time: the gate is closed meanwhile, and main may take seconds for a bad block. The
-// rest is the caller's to send again.
-void Healer::do_by_hand(Job& job) {
-    const auto end = std::chrono::steady_clock::now() + kRoundLasts;
-    const std::uint64_t blocks = job.last - job.first + 1;
-    std::uint64_t block = job.first;
-    try {
-        job.staged.reserve(blocks);
-        for (; block <= job.last; block++) {
-            if (block != job.first && std::chrono::steady_clock::now() >= end) {
-                job.last = job.work->last = block - 1;
-                break;
-            }
-            const int error = do_block_by_hand(*job.work, block);
-            if (error == 0) {
-                job.staged.push_back(block);
-            } else if (error == EALREADY) {
-                job.work->result.unchanged++;
-            } else {
-                refuse(job.work->result, block, error);
-            }
-        }
-    } catch (const std::bad_alloc&) {
-        for (; block <= job.last; block++) {
-            refuse(job.work->result, block, ENOMEM);
-        }
-    }
-}
-
 // The job could not even be queued.
 void Healer::give_up(Job& job, int error) {
     if (job.piece != nullptr) {
@@ -414,7 +271,7 @@ void Healer::give_up(Job& job, int error) {
     }
     if (job.work != nullptr) {
         for (std::uint64_t block = job.first; block <= job.last; block++) {
-            refuse(job.work->result, block, error);
+            job.work->result.refuse(block * DMR_SECTORS_PER_BLOCK, error);
         }
         const std::lock_guard lock(mutex_);
         job.work->done = true;
@@ -450,7 +307,7 @@ bool Healer::round() {
             } else if (error == 0) {
                 job.work->result.changed++;
             } else {
-                refuse(job.work->result, block, error);
+                job.work->result.refuse(block * DMR_SECTORS_PER_BLOCK, error);
             }
         }
     }

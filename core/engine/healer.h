@@ -19,6 +19,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -96,6 +97,9 @@ public:
     void begin_to_stop();
 
 private:
+    // Gates are closed for about so long, however much there is to do behind them.
+    static constexpr auto kRoundLasts = std::chrono::milliseconds(100);
+
     struct Job {
         enum class Kind : std::uint8_t { piece, retry, move, hand } kind = Kind::piece;
         Piece* piece = nullptr;
