@@ -127,8 +127,10 @@ std::uint64_t Medium::failed_calls() const {
 }
 
 void Medium::set_hook(Hook hook) {
-    const std::lock_guard lock(mutex_);
-    hook_ = hook ? std::make_shared<Hook>(std::move(hook)) : nullptr;
+    auto next = hook ? std::make_shared<Hooked>(std::move(hook)) : nullptr;
+    std::unique_lock lock(mutex_);
+    const std::shared_ptr<Hooked> before = std::exchange(hook_, std::move(next));
+    if (before) changed_.wait(lock, [&] { return before->inside == 0; });
 }
 
 bool Medium::wait_held(std::size_t calls) {
@@ -165,19 +167,25 @@ void Medium::set_log(std::shared_ptr<Log> log) {
     log_ = std::move(log);
 }
 
+// Asked without the lock, for a hook may look at the medium; but the call is counted as inside
+// until it is among the held ones, so that nobody who takes the hook away can miss it.
+int Medium::ask_hook(Io& io, std::uint64_t life) {
+    std::unique_lock lock(mutex_);
+    const std::shared_ptr<Hooked> hook = hook_;
+    if (!hook) return kPass;
+    ++hook->inside;
+    lock.unlock();
+    const int verdict = hook->ask({this, io.op, io.offset, io.length});
+    lock.lock();
+    if (verdict == kHold) held_.push_back({&io, life});
+    --hook->inside;
+    changed_.notify_all();
+    return verdict;
+}
+
 void Medium::submit(Io& io, std::uint64_t life) {
-    std::shared_ptr<Hook> hook;
-    {
-        const std::lock_guard lock(mutex_);
-        hook = hook_;
-    }
-    const int verdict = hook ? (*hook)({this, io.op, io.offset, io.length}) : kPass;
-    if (verdict == kHold) {
-        const std::lock_guard lock(mutex_);
-        held_.push_back({&io, life});
-        changed_.notify_all();
-        return;
-    }
+    const int verdict = ask_hook(io, life);
+    if (verdict == kHold) return;
     if (!power_->count(life)) {
         io.complete(ENODEV);
         return;

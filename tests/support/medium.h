@@ -98,6 +98,9 @@ public:
     std::uint64_t failed_calls() const;
 
     // --- hook, holding
+    // Returns when no call is left inside the hook before it: what that one said has been done, so
+    // release() finds every call that was to be held, and nothing of it is used any more. So no
+    // hook may call this, nor wait for who does.
     void set_hook(Hook hook);
     // Until so many calls are held, or stop_waiting() was called; false in the latter case.
     bool wait_held(std::size_t calls);
@@ -121,7 +124,13 @@ private:
     friend class MediumDevice;
     using Bytes = std::array<std::byte, kSector>;
 
+    struct Hooked {
+        Hook ask;
+        unsigned inside = 0;  // calls that ask it, until they are held or go on
+    };
+
     void submit(Io& io, std::uint64_t life);
+    int ask_hook(Io& io, std::uint64_t life);
     int carry_out(Io& io);
     int judge(const Io& io);  // faults: the error, and what is written before it
     void store(std::uint64_t offset, const std::byte* data, std::uint64_t length);
@@ -137,7 +146,7 @@ private:
     std::map<std::uint64_t, std::vector<Bytes>> unflushed_;
     std::map<std::uint64_t, Fault> faults_;
     std::uint64_t failed_calls_ = 0;
-    std::shared_ptr<Hook> hook_;
+    std::shared_ptr<Hooked> hook_;
     OnFailure on_failure_;
     OnSuccess on_success_;
     struct Held {
