@@ -475,4 +475,47 @@ static inline bool dmr_claim_wins(const struct dmr_entry *a, const struct dmr_en
 	return dmr_le64(a->sequence) > dmr_le64(b->sequence);
 }
 
+/*
+ * The record of scans.  Nothing that concerns data rests on it, so what can
+ * not be is not refused: it is no pass, nothing scanned, no day.
+ */
+
+/*
+ * Is this a pass under way: a known state, a range of main that is not empty,
+ * the cursor in it?  At its end (cursor == scan_end) only the closing is owed.
+ */
+static inline bool dmr_scan_pass_valid(const struct dmr_superblock *sb)
+{
+	__u32 state = dmr_le32(sb->scan_state);
+	__u64 begin = dmr_le64(sb->scan_begin), end = dmr_le64(sb->scan_end);
+	__u64 cursor = dmr_le64(sb->scan_cursor);
+
+	return (dmr_le32(sb->compat) & DMR_COMPAT_SCAN) &&
+	       (state == DMR_SCAN_RUNNING || state == DMR_SCAN_PAUSED) && begin < end &&
+	       end <= dmr_main_blocks(sb) && begin <= cursor && cursor <= end;
+}
+
+/* The main block up to which the pass, or else the last one that began at 0, has read; or 0. */
+static inline __u64 dmr_scan_cursor(const struct dmr_superblock *sb)
+{
+	bool none = !(dmr_le32(sb->compat) & DMR_COMPAT_SCAN) ||
+		    dmr_le32(sb->scan_state) == DMR_SCAN_NONE;
+	__u64 cursor = dmr_le64(sb->scan_cursor);
+
+	return dmr_scan_pass_valid(sb) || (none && cursor <= dmr_main_blocks(sb)) ? cursor : 0;
+}
+
+/* How many of history[], from the first on, are days: each later than the one before. */
+static inline unsigned int dmr_history_days(const struct dmr_superblock *sb)
+{
+	__u32 last = 0;
+	unsigned int n = 0;
+
+	if (!(dmr_le32(sb->compat) & DMR_COMPAT_SCAN))
+		return 0;
+	while (n < DMR_HISTORY_DAYS && dmr_le32(sb->history[n].day) > last)
+		last = dmr_le32(sb->history[n++].day);
+	return n;
+}
+
 #endif

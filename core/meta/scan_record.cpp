@@ -13,12 +13,6 @@ std::uint32_t clipped(std::uint64_t n) {
         std::min<std::uint64_t>(n, std::numeric_limits<std::uint32_t>::max()));
 }
 
-bool pass_possible(const ScanRecord& record, std::uint64_t blocks) {
-    return (record.state == DMR_SCAN_RUNNING || record.state == DMR_SCAN_PAUSED) &&
-           record.begin < record.end && record.end <= blocks && record.begin <= record.cursor &&
-           record.cursor <= record.end;
-}
-
 }  // namespace
 
 void ScanRecord::note_day(std::uint64_t created, std::uint64_t now, std::uint64_t remaps,
@@ -44,34 +38,25 @@ void ScanRecord::note_day(std::uint64_t created, std::uint64_t now, std::uint64_
 
 ScanRecord load_scan_record(const dmr_superblock& sb) {
     ScanRecord record;
-    record.cursor = dmr_le64(sb.scan_cursor);
+    record.cursor = dmr_scan_cursor(&sb);
     record.pass_start = dmr_le64(sb.scan_pass_start);
     record.pass_end = dmr_le64(sb.scan_pass_end);
     record.passes = dmr_le64(sb.scan_passes);
     record.found = dmr_le64(sb.scan_found);
-    const std::uint64_t blocks = dmr_main_blocks(&sb);
-    record.cursor = std::min(record.cursor, blocks);
     if ((dmr_le32(sb.compat) & DMR_COMPAT_SCAN) == 0) {
         return record;
     }
-    record.begin = dmr_le64(sb.scan_begin);
-    record.end = dmr_le64(sb.scan_end);
     record.pass_found = dmr_le64(sb.scan_pass_found);
-    record.state = dmr_le32(sb.scan_state);
     record.metadata_repairs = dmr_le64(sb.metadata_repairs);
-    if (!pass_possible(record, blocks)) {
-        record.state = DMR_SCAN_NONE;
-        record.begin = record.end = 0;
+    if (dmr_scan_pass_valid(&sb)) {
+        record.state = dmr_le32(sb.scan_state);
+        record.begin = dmr_le64(sb.scan_begin);
+        record.end = dmr_le64(sb.scan_end);
     }
-    std::uint32_t last = 0;
-    auto to = record.days.begin();
-    for (const dmr_day& day : sb.history) {
-        const std::uint32_t number = dmr_le32(day.day);
-        if (number <= last) {
-            break;
-        }
-        *to++ = {number, dmr_le32(day.remaps), dmr_le32(day.lost), dmr_le32(day.errors)};
-        last = number;
+    for (unsigned i = 0; i < dmr_history_days(&sb); i++) {
+        const dmr_day& day = sb.history[i];
+        record.days.at(i) = {dmr_le32(day.day), dmr_le32(day.remaps), dmr_le32(day.lost),
+                             dmr_le32(day.errors)};
     }
     return record;
 }

@@ -30,6 +30,12 @@ int c_entry_pick(const void *first, int first_ok, const void *second, int second
 
 int c_claim_wins(const void *a, const void *b) { return dmr_claim_wins(a, b); }
 
+int c_scan_pass_valid(const void *superblock) { return dmr_scan_pass_valid(superblock); }
+
+uint64_t c_scan_cursor(const void *superblock) { return dmr_scan_cursor(superblock); }
+
+unsigned int c_history_days(const void *superblock) { return dmr_history_days(superblock); }
+
 uint64_t c_page_offset(const void *superblock, int copy, uint64_t page)
 {
 	return dmr_page_offset(superblock, copy, page);

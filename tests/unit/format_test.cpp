@@ -379,6 +379,85 @@ TEST(Format, OfTwoCopiesOfAnEntryTheNewerValidOneCounts) {
     EXPECT_TRUE(c_claim_wins(&young, &old));
 }
 
+dmr_superblock scanning(std::uint64_t begin, std::uint64_t cursor, std::uint64_t end,
+                        std::uint32_t state, std::uint32_t compat = DMR_COMPAT_SCAN) {
+    dmr_superblock sb{};
+    sb.main_size = dmr_to_le64(100 * DMR_BLOCK_SIZE - DMR_SECTOR_SIZE);  // a short last block
+    sb.compat = dmr_to_le32(compat);
+    sb.scan_begin = dmr_to_le64(begin);
+    sb.scan_cursor = dmr_to_le64(cursor);
+    sb.scan_end = dmr_to_le64(end);
+    sb.scan_state = dmr_to_le32(state);
+    return sb;
+}
+
+TEST(Format, P8_APassThatCannotBeIsNoneAndHasReadNothing) {
+    const auto valid = [](const dmr_superblock& sb) {
+        const bool is = dmr_scan_pass_valid(&sb);
+        EXPECT_EQ(c_scan_pass_valid(&sb) != 0, is);
+        EXPECT_EQ(dmr_scan_cursor(&sb), is ? dmr_le64(sb.scan_cursor) : 0u);
+        EXPECT_EQ(c_scan_cursor(&sb), dmr_scan_cursor(&sb));
+        return is;
+    };
+    const std::uint64_t all = ~0ull;
+    for (const std::uint32_t state : {DMR_SCAN_RUNNING, DMR_SCAN_PAUSED}) {
+        EXPECT_TRUE(valid(scanning(0, 0, 100, state)));
+        EXPECT_TRUE(valid(scanning(0, 100, 100, state)));  // only its end is owed
+        EXPECT_TRUE(valid(scanning(99, 99, 100, state)));
+        EXPECT_FALSE(valid(scanning(0, 0, 0, state)));
+        EXPECT_FALSE(valid(scanning(5, 5, 5, state)));
+        EXPECT_FALSE(valid(scanning(9, 9, 5, state)));
+        EXPECT_FALSE(valid(scanning(5, 4, 9, state)));
+        EXPECT_FALSE(valid(scanning(5, 10, 9, state)));
+        EXPECT_FALSE(valid(scanning(0, 0, 101, state)));
+        EXPECT_FALSE(valid(scanning(0, 101, 101, state)));
+        EXPECT_FALSE(valid(scanning(0, all, all, state)));
+        EXPECT_FALSE(valid(scanning(all, all, all, state)));
+    }
+    for (const std::uint32_t state : {3u, 0x80000001u, ~0u})
+        EXPECT_FALSE(valid(scanning(0, 7, 100, state)));
+}
+
+TEST(Format, TheCursorOfNoPassIsThatOfTheLastOne) {
+    for (const std::uint32_t compat : {0u, DMR_COMPAT_SCAN}) {
+        const auto cursor = [compat](std::uint64_t at) {
+            const dmr_superblock sb = scanning(0, at, 0, DMR_SCAN_NONE, compat);
+            EXPECT_FALSE(dmr_scan_pass_valid(&sb));
+            EXPECT_EQ(c_scan_cursor(&sb), dmr_scan_cursor(&sb));
+            return dmr_scan_cursor(&sb);
+        };
+        EXPECT_EQ(cursor(42), 42u);
+        EXPECT_EQ(cursor(100), 100u);
+        EXPECT_EQ(cursor(101), 0u);
+        EXPECT_EQ(cursor(~0ull), 0u);
+    }
+}
+
+TEST(Format, WithoutTheFeatureThereIsNoPassAndNoDay) {
+    dmr_superblock sb = scanning(0, 7, 100, DMR_SCAN_RUNNING, ~DMR_COMPAT_SCAN);
+    sb.history[0].day = dmr_to_le32(5);
+    EXPECT_FALSE(dmr_scan_pass_valid(&sb));
+    EXPECT_EQ(dmr_scan_cursor(&sb), 7u);
+    EXPECT_EQ(dmr_history_days(&sb), 0u);
+}
+
+TEST(Format, P8_DaysCountAsLongAsEachIsLater) {
+    dmr_superblock sb = scanning(0, 0, 0, DMR_SCAN_NONE);
+    const auto days = [&sb] {
+        EXPECT_EQ(c_history_days(&sb), dmr_history_days(&sb));
+        return dmr_history_days(&sb);
+    };
+    EXPECT_EQ(days(), 0u);
+    for (std::uint32_t i = 0; i < DMR_HISTORY_DAYS; i++) sb.history[i].day = dmr_to_le32(10 + i);
+    EXPECT_EQ(days(), unsigned{DMR_HISTORY_DAYS});
+    sb.history[3].day = dmr_to_le32(12);  // twice
+    EXPECT_EQ(days(), 3u);
+    sb.history[2].day = dmr_to_le32(9);  // back
+    EXPECT_EQ(days(), 2u);
+    sb.history[0].day = dmr_to_le32(~0u);
+    EXPECT_EQ(days(), 1u);
+}
+
 TEST(Format, TheKernelsLanguageSeesTheSame) {
     EXPECT_EQ(c_size_of_superblock(), sizeof(dmr_superblock));
     for (const std::uint64_t size : interesting_sizes(5ull << 40)) {
