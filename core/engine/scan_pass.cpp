@@ -12,7 +12,8 @@ namespace dmremap {
 namespace {
 
 constexpr std::uint64_t kSecondNs = 1'000'000'000;
-constexpr std::uint64_t kSaveEveryNs = 30 * kSecondNs;
+constexpr std::uint64_t kSaveEverySeconds = 30;
+constexpr std::uint64_t kLongestSleepNs = 10 * kSecondNs;  // while there may be something to save
 constexpr std::uint64_t kBatteryEveryNs = 60 * kSecondNs;
 constexpr std::uint64_t kProbeEveryNs = 30 * kSecondNs;
 constexpr std::uint64_t kRateOverNs = kSecondNs;
@@ -44,15 +45,16 @@ void Scanner::run() {
     skipped_ = false;
     read_bytes_ = 0;
     tries_ = 0;
-    saved_ns_ = now_ns();
-    pace_.begin(saved_ns_, disk_.counters->load());
+    saved_at_ = clock_.steady();
+    const std::uint64_t now = now_ns();
+    pace_.begin(now, disk_.counters->load());
     std::uint64_t cursor = 0, begin = 0;
     {
         const std::lock_guard lock(mutex_);
-        cursor = record_.cursor;
+        cursor = saved_cursor_ = record_.cursor;
         begin = record_.begin;
         last_good_ = cursor / kRegionBlocks;
-        rate_from_ns_ = saved_ns_;
+        rate_from_ns_ = now;
         rate_bytes_ = rate_ = 0;
     }
     disk_.board->report(EventKind::scan_started, cursor * DMR_SECTORS_PER_BLOCK, 0,
@@ -119,6 +121,7 @@ bool Scanner::read_all() {
         end = record_.end;
     }
     while (stands()) {
+        save_now_and_then();
         if (const char* const waits_for = obstacle(); waits_for != nullptr) {
             drain();
             next = flying_ == 0 ? next : flights_.at(first_flight_).read.first_block();
@@ -138,13 +141,13 @@ bool Scanner::read_all() {
             if (next >= end) {
                 return true;
             }
-            sleep_until(std::max(pace_.next(), now_ns() + 1));
+            const std::uint64_t now = now_ns();
+            sleep_until(std::clamp(pace_.next(), now + 1, now + kLongestSleepNs));
             continue;
         }
         if (take_front(next)) {
             look_at_suspects(false);
         }
-        save_now_and_then();
     }
     drain();
     return false;
@@ -272,12 +275,21 @@ void Scanner::finish(ScanFlight& flight) {
     }
 }
 
+// Where it has moved.
 void Scanner::save_now_and_then() {
-    const std::uint64_t now = now_ns();
-    if (now - saved_ns_ >= kSaveEveryNs) {
-        saved_ns_ = now;
-        persist();
+    const std::uint64_t now = clock_.steady();
+    if (now - saved_at_ < kSaveEverySeconds) {
+        return;
     }
+    {
+        const std::lock_guard lock(mutex_);
+        if (record_.cursor == saved_cursor_) {
+            return;
+        }
+        saved_cursor_ = record_.cursor;
+    }
+    saved_at_ = now;
+    persist();
 }
 
 void Scanner::end_pass() {

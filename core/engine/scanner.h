@@ -30,9 +30,10 @@
 // written, or a battery is low.
 //
 // What is kept. The cursor is in the superblock with every start, stop, pause and end, at a clean
-// close, and at least once a minute. It says what need not be read again in this pass, no more: a
-// crash loses at most a minute of reading; a main that was changed meanwhile, or a superblock that
-// is older, only means that something is read twice or in the next pass. All that is relocated is
+// close, and, when it has moved, at least once a minute. It says what need not be read again in
+// this pass, no more: a crash loses at most a minute of reading and the region at hand, of which
+// all that was relocated stays so; a main that was changed meanwhile, or a superblock that is
+// older, only means that something is read twice or in the next pass. All that is relocated is
 // committed by the healer before the cursor passes it.
 //
 // When it runs. The first pass is asked for; then one is due `scan_interval_hours` after the end of
@@ -175,7 +176,8 @@ private:
     RegionBlocks weak_here_;
     unsigned tries_ = 0;  // of the region at hand, for want of resources
     std::array<std::uint64_t, kRegionBlocks> slow_ns_{};
-    std::uint64_t saved_ns_ = 0, battery_ns_ = 0, probed_ns_ = 0, noted_ns_ = 0;
+    std::uint64_t saved_at_ = 0, saved_cursor_ = 0;  // by clock_.steady; a block
+    std::uint64_t battery_ns_ = 0, probed_ns_ = 0, noted_ns_ = 0;
     bool battery_low_ = false;
     std::uint64_t last_good_ = 0;  // a region
     bool skipped_ = false;         // something could not be looked at in this run

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
+#include <functional>
 #include <thread>
 
 #include "core/engine/gates.h"
@@ -15,6 +17,13 @@ namespace {
 
 constexpr std::uint64_t kHour = 3600, kDay = 24 * kHour, kMiB = 1 << 20;
 
+// What must not happen: nothing waits for it, so a bug is given some time to show. That time
+// decides nothing where there is no bug.
+void give_a_bug_time(const std::function<bool()>& shows) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(300);
+    while (!shows() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+}
+
 struct ClockedPair : TestPair {
     ClockedPair() : TestPair(Shape{.main_size = 64 * kMiB}) {
         format();
@@ -25,6 +34,10 @@ struct ClockedPair : TestPair {
         options.clock.wall = [this] { return wall.load(); };
         options.clock.steady = [this] { return steady.load(); };
         open(options);
+    }
+    void reopen_with_clock() {
+        close();
+        up();
     }
     void pass(std::uint64_t seconds) {
         wall += seconds;
@@ -63,6 +76,7 @@ TEST(ScanSchedule, ANewPairStartsNoPassByItself) {
     pair.up();
     pair.pass(1000 * kDay);
     pair.poke();
+    give_a_bug_time([&] { return pair.saw(EventKind::scan_started); });
     EXPECT_FALSE(pair.saw(EventKind::scan_started));
 }
 
@@ -228,6 +242,100 @@ TEST(ScanSchedule, P3_ACrashInMidScanIsResumed) {
     ASSERT_TRUE(pair.wait_for(EventKind::scan_ended));
     EXPECT_EQ(pair.remaps().size(), 1u);
     EXPECT_EQ(pair.disk->status().scan.passes, 1u);
+}
+
+// The cursor in the superblock moves with the clock, not only with orders and closes.
+TEST(ScanSchedule, P3_ACrashLosesAtMostAMinuteOfScanning) {
+    HeldPair pair;
+    pair.set_cache(true);
+    pair.up();
+    pair.hold_at(20);
+    ASSERT_EQ(pair.disk->scan(ScanOrder::start), 0);
+    ASSERT_TRUE(pair.main->wait_held(1));
+    EXPECT_EQ(dmr_le64(pair.superblock().scan_cursor), 0u) << "in no time";
+    for (const std::uint64_t region : {40, 60}) {
+        pair.pass(60);
+        pair.hold_at(region);
+        pair.main->release();
+        ASSERT_TRUE(pair.main->wait_held(1));
+        // At most four reads were in flight when the clock moved, 20 regions ago.
+        EXPECT_GE(dmr_le64(pair.superblock().scan_cursor), (region - 24) * 256);
+    }
+    pair.power->cut_now();
+    pair.let_go();
+    pair.crash();
+    const std::uint64_t cursor = dmr_le64(pair.superblock().scan_cursor);
+    EXPECT_GE(cursor, 36 * 256u);
+    pair.watch();
+    pair.up();
+    ASSERT_TRUE(pair.wait_for(EventKind::scan_ended));
+    EXPECT_EQ(pair.lowest, cursor / 256);
+    EXPECT_EQ(pair.disk->status().scan.passes, 1u);
+}
+
+// Neither an order nor the clock saves a cursor that has left a bad block behind before that one's
+// data and entry are safe.
+TEST(ScanSchedule, P3_TheCursorPassesNothingThatIsNotRelocated) {
+    HeldPair pair;
+    pair.set_cache(true);
+    pair.up();
+    const std::uint64_t bad = 10 * 2048 + 803;
+    pair.plan->fail_reads(FaultRole::main, bad, 1);
+    pair.main->set_hook([](const Call& call) {  // the first half of the region, on the way down
+        return call.op == Op::read && call.length == kRegionSize / 2 ? Medium::kHold
+                                                                     : Medium::kPass;
+    });
+    ASSERT_EQ(pair.disk->scan(ScanOrder::start), 0);
+    ASSERT_TRUE(pair.main->wait_held(1));
+    pair.pass(60);
+    ASSERT_EQ(pair.disk->scan(ScanOrder::pause), 0);
+    EXPECT_LE(dmr_le64(pair.superblock().scan_cursor), bad / 8);
+    pair.power->cut_now();
+    pair.let_go();
+    pair.crash();
+    EXPECT_LE(dmr_le64(pair.superblock().scan_cursor), bad / 8);
+    pair.up();
+    EXPECT_TRUE(pair.remaps().empty());
+    ASSERT_EQ(pair.disk->scan(ScanOrder::resume), 0);
+    ASSERT_TRUE(pair.wait_for(EventKind::scan_ended));
+    ASSERT_EQ(pair.remaps().size(), 1u);
+    EXPECT_EQ(pair.remaps().front().sector, bad / 8 * 8);
+}
+
+// From its end, not from its beginning, in a session and over a restart.
+TEST(ScanSchedule, ALongPassIsFollowedByAWholeInterval) {
+    HeldPair pair;
+    pair.up();
+    pair.hold_at(40);
+    ASSERT_EQ(pair.disk->scan(ScanOrder::start), 0);
+    ASSERT_TRUE(pair.main->wait_held(1));
+    pair.pass(20 * kHour);
+    pair.let_go();
+    ASSERT_TRUE(pair.wait_for(EventKind::scan_ended));
+    EXPECT_EQ(pair.next(), kDay);
+    pair.reopen_with_clock();
+    EXPECT_EQ(pair.next(), kDay);
+}
+
+TEST(ScanSchedule, AStoppedPassReadsNoMore) {
+    HeldPair pair;
+    pair.up();
+    pair.hold_at(20);
+    ASSERT_EQ(pair.disk->scan(ScanOrder::start), 0);
+    ASSERT_TRUE(pair.main->wait_held(1));
+    ASSERT_EQ(pair.disk->scan(ScanOrder::stop), 0);
+    std::atomic<bool> beyond{false};
+    pair.main->set_hook([&beyond](const Call& call) {
+        beyond = beyond || (call.op == Op::read && call.offset >= 24 * kRegionSize);
+        return Medium::kPass;
+    });
+    pair.main->release();
+    give_a_bug_time([&] { return beyond.load(); });
+    EXPECT_FALSE(beyond) << "four reads were in flight at most";
+    EXPECT_EQ(pair.disk->status().scan.state, ScanState::idle);
+    pair.main->set_hook(nullptr);
+    pair.reopen_with_clock();
+    EXPECT_EQ(pair.ended(), 1u) << "by the order";
 }
 
 TEST(ScanSchedule, APauseSurvivesARestart) {
