@@ -33,6 +33,29 @@ TEST(Scan, P4_DamagedCopiesOfMetadataAreRestored) {
     EXPECT_FALSE(pair.has_cause("retired_pages"));
 }
 
+TEST(Scan, P4_TheLastGoodCopyIsNotRewritten) {
+    for (const int damaged : {0, 1}) {
+        TestPair pair;
+        pair.fill_main(1);
+        pair.format();
+        pair.open();
+        ASSERT_EQ(pair.disk->remap(800, 8).changed, 1u);
+        const dmr_superblock sb = pair.superblock();
+        const auto garbage = pattern(99, 8, 7);
+        pair.spare->poke(dmr_page_offset(&sb, damaged, 0), garbage.data(), garbage.size());
+        std::atomic<unsigned> writes{0};
+        pair.spare->set_hook([&](const Call& call) {
+            writes += call.op == Op::write && pair.table_copy(call.offset) == 1 - damaged ? 1 : 0;
+            return Medium::kPass;
+        });
+        ASSERT_EQ(pair.disk->scan(ScanOrder::start), 0);
+        ASSERT_TRUE(pair.wait_for(EventKind::scan_ended));
+        pair.spare->set_hook(nullptr);
+        EXPECT_TRUE(pair.saw(EventKind::metadata_repaired));
+        EXPECT_EQ(writes, 0u);
+    }
+}
+
 // Memory knows what they said; without it the spare would not open again.
 TEST(Scan, P4_APageWithoutAGoodCopyIsWrittenFromMemory) {
     TestPair pair;

@@ -4,8 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <chrono>
-#include <functional>
 #include <thread>
 
 #include "core/engine/gates.h"
@@ -16,13 +14,6 @@ namespace dmremap::test {
 namespace {
 
 constexpr std::uint64_t kHour = 3600, kDay = 24 * kHour, kMiB = 1 << 20;
-
-// What must not happen: nothing waits for it, so a bug is given some time to show. That time
-// decides nothing where there is no bug.
-void give_a_bug_time(const std::function<bool()>& shows) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(300);
-    while (!shows() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
-}
 
 struct ClockedPair : TestPair {
     ClockedPair() : TestPair(Shape{.main_size = 64 * kMiB}) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <map>
 #include <set>
@@ -45,6 +46,41 @@ TEST(Scan, P5_WhatItFindsIsSalvagedAndRelocated) {
     EXPECT_EQ(scan.found, 1u);
     EXPECT_EQ(scan.passes, 1u);
     EXPECT_TRUE(pair.saw(EventKind::scan_found));
+}
+
+// In both halves, and in both halves of a half.
+TEST(Scan, TwoBadBlocksOfARegionAreBothFound) {
+    TestPair pair;
+    pair.fill_main(1);
+    pair.format();
+    pair.open();
+    std::set<std::uint64_t> bad, found;
+    for (const std::uint64_t block : {0, 1, 127, 128, 255, 300, 400}) {
+        bad.insert(block * 8);
+        pair.plan->fail_reads(FaultRole::main, block * 8 + 5, 1);
+    }
+    ASSERT_EQ(pair.disk->scan(ScanOrder::start), 0);
+    ASSERT_TRUE(pair.wait_for(EventKind::scan_ended));
+    for (const RemapInfo& remap : pair.remaps()) found.insert(remap.sector);
+    EXPECT_EQ(found, bad);
+}
+
+TEST(Scan, TheLimitHolds) {
+    TestPair pair;
+    pair.format();
+    pair.edit_superblocks([](dmr_superblock& sb) { sb.scan_speed_max = dmr_to_le32(1); });
+    pair.open();
+    std::atomic<unsigned> reads{0};
+    pair.main->set_hook([&reads](const Call& call) {
+        reads += call.op == Op::read && call.length == kRegionSize ? 1 : 0;
+        return Medium::kPass;
+    });
+    ASSERT_EQ(pair.disk->scan(ScanOrder::start), 0);
+    // One region at 1 KiB/s pays for 17 minutes.
+    give_a_bug_time([&] { return reads > 1; });
+    EXPECT_LE(reads, 1u);
+    EXPECT_EQ(pair.disk->scan(ScanOrder::stop), 0);
+    pair.main->set_hook(nullptr);
 }
 
 TEST(Scan, LostSectorsAreTriedAgainInPassing) {
@@ -140,6 +176,15 @@ TEST(Scan, P6_ItStandsStillAlsoWhereTheFirstBlockIsRemapped) {
     EXPECT_EQ(pair.disk->scan(ScanOrder::stop), 0);
 }
 
+// False: not within a minute.
+bool waits(const TestPair& pair) {
+    for (int i = 0; i < 6000; i++) {
+        if (pair.disk->status().scan.state == ScanState::waiting) return true;
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
+}
+
 TEST(Scan, P6_ItStandsStillWhileMainDoesNotAnswer) {
     TestPair pair;
     pair.fill_main(1);
@@ -150,6 +195,8 @@ TEST(Scan, P6_ItStandsStillWhileMainDoesNotAnswer) {
     ASSERT_TRUE(pair.wait_for(EventKind::breaker_tripped));
     EXPECT_TRUE(pair.remaps().empty());
     EXPECT_FALSE(pair.saw(EventKind::scan_ended));
+    ASSERT_TRUE(waits(pair));
+    EXPECT_EQ(pair.disk->status().scan.waits_for, "main to answer");
     EXPECT_EQ(pair.disk->scan(ScanOrder::stop), 0);
     EXPECT_EQ(pair.disk->status().scan.state, ScanState::idle);
 }
@@ -205,6 +252,7 @@ TEST(Scan, P2_ABlockThatIsRelocatedUnderAScanWaitsForOneReadOnly) {
     EXPECT_EQ(read_sectors(*pair.disk, 0, 8), pattern(0, 8, 1));
     pair.plan->fail_writes(FaultRole::main, 16, 1);
     Pending write(*pair.disk, Op::write, 16 * kSector, pattern(16, 8, 2));
+    give_a_bug_time([&] { return write.finished(); });
     EXPECT_FALSE(write.finished());
     pair.main->set_hook(nullptr);
     pair.main->release();

@@ -201,6 +201,11 @@ int write_sectors(Disk& disk, std::uint64_t sector, std::uint64_t count, std::ui
     return disk.write(sector * kSector, bytes.data(), bytes.size());
 }
 
+void give_a_bug_time(const std::function<bool()>& shows) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(300);
+    while (!shows() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+}
+
 Pending::Pending(Disk& disk, Op op, std::uint64_t offset, std::vector<std::byte> data,
                  std::function<void()> on_finished)
     : data_(std::move(data)), on_finished_(std::move(on_finished)) {

@@ -91,6 +91,10 @@ std::vector<std::byte> read_sectors(Disk& disk, std::uint64_t sector, std::uint6
                                     int expected_error = 0);
 int write_sectors(Disk& disk, std::uint64_t sector, std::uint64_t count, std::uint32_t version);
 
+// What must not happen is waited for by nobody, so a bug is given some time to show. Where there is
+// no bug that time decides nothing.
+void give_a_bug_time(const std::function<bool()>& shows);
+
 // A request in flight and its memory.
 class Pending {
 public:
