@@ -27,20 +27,20 @@ mount_disk
 echo 65536 >"$control/params/scan_speed_max"
 order start
 more_than() { [ "$(done_sectors)" -gt "$1" ]; }
-wait_until 20 more_than $((96 * 2048)) || fail "the scan does not get on: $(cat "$control/rescan")"
+wait_until 60 more_than $((96 * 2048)) || fail "the scan does not get on: $(cat "$control/rescan")"
 order pause
 state_is paused || fail "not paused: $(cat "$control/rescan")"
 at=$(done_sectors)
 kill -9 "$(daemon)"
-wait_until 10 closed || fail "the daemon is still there"
+wait_until 60 closed || fail "the daemon is still there"
 fusermount3 -u -z "$mnt"
 mount_disk
 state_is paused || fail "the pause was forgotten: $(cat "$control/rescan")"
 [ "$(done_sectors)" = "$at" ] || fail "the place was forgotten: $(done_sectors), not $at"
 order resume
-wait_until 20 more_than "$at" || fail "the scan does not go on: $(cat "$control/rescan")"
+wait_until 60 more_than "$at" || fail "the scan does not go on: $(cat "$control/rescan")"
 kill -9 "$(daemon)"
-wait_until 10 closed || fail "the daemon is still there"
+wait_until 60 closed || fail "the daemon is still there"
 fusermount3 -u -z "$mnt"
 mount_disk
 [ "$(done_sectors)" -ge "$at" ] || fail "it began anew after a kill"

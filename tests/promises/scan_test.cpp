@@ -277,9 +277,9 @@ struct LargePair {
                           make_fault_device(std::move(spare), "spare", plan), options);
     }
     ~LargePair() { disk.reset(); }
-    bool scan() {
+    bool scan(std::uint64_t sector = 0, std::uint64_t count = 0) {
         const unsigned before = ended;
-        if (disk->scan(ScanOrder::start) != 0) return false;
+        if (disk->scan(ScanOrder::start, sector, count) != 0) return false;
         std::unique_lock lock(mutex);
         return changed.wait_for(lock, std::chrono::minutes(2), [&] { return ended > before; });
     }
@@ -391,6 +391,16 @@ TEST(Scan, ADeviceThatIsSlowEverywhereHasNoWeakBlocks) {
     // Nor has one that becomes slow from one pass to the next.
     pair.plan->slow(FaultRole::main, 0, 100 * 2048, 150);
     ASSERT_TRUE(pair.scan());
+    EXPECT_TRUE(pair.disk->weak_blocks().empty());
+}
+
+// One region alone is too little to learn from: other places tell.
+TEST(Scan, ADeviceThatBecomesSlowAtOnceHasNoWeakBlocks) {
+    NEEDS_A_FAST_DEVICE;
+    LargePair pair(100 * kMiB);
+    ASSERT_TRUE(pair.scan());
+    pair.plan->slow(FaultRole::main, 0, 100 * 2048, 50);
+    ASSERT_TRUE(pair.scan(70 * 2048, 2048));
     EXPECT_TRUE(pair.disk->weak_blocks().empty());
 }
 
