@@ -30,7 +30,7 @@ int Exclusive::run(Piece& piece, std::vector<std::uint64_t>& staged) {
 }
 
 int Exclusive::read_part(const Part& part) {
-    const Remap* const remap = disk_.map->find(part.block);
+    const FoundRemap remap = disk_.map->find(part.block);
     return remap != nullptr ? read_slot_part(part, *remap) : read_main_part(part);
 }
 
@@ -89,7 +89,7 @@ int Exclusive::read_slot_part(const Part& part, const Remap& remap) {
 }
 
 int Exclusive::write_part(const Part& part, std::vector<std::uint64_t>& staged) {
-    const Remap* const remap = disk_.map->find(part.block);
+    const FoundRemap remap = disk_.map->find(part.block);
     return remap != nullptr ? write_slot_part(part, *remap, staged) : write_main_part(part, staged);
 }
 
@@ -236,7 +236,7 @@ int Exclusive::move_written(const Remap& remap, BlockData& content, std::uint64_
 }
 
 void Exclusive::retry_lost(std::uint64_t block) {
-    const Remap* const found = disk_.map->find(block);
+    const FoundRemap found = disk_.map->find(block);
     if (found == nullptr || found->fenced() || found->retry == 0 || !disk_.writable()) {
         return;
     }
@@ -273,7 +273,7 @@ bool Exclusive::move_away(std::uint64_t slot) {
         return true;
     }
     const std::uint64_t block = dmr_le64(disk_.table->entry(slot).main_block);
-    const Remap* const found = disk_.map->find(block);
+    const FoundRemap found = disk_.map->find(block);
     if (found == nullptr || found->slot != slot) {
         return true;
     }
@@ -283,7 +283,7 @@ bool Exclusive::move_away(std::uint64_t slot) {
 }
 
 int Exclusive::remap_by_hand(std::uint64_t block) {
-    if (const Remap* const remap = disk_.map->find(block); remap != nullptr) {
+    if (const FoundRemap remap = disk_.map->find(block); remap != nullptr) {
         return remap->fenced() ? EIO : EALREADY;
     }
     if (!disk_.writable()) {
@@ -304,7 +304,7 @@ int Exclusive::remap_by_hand(std::uint64_t block) {
 
 int Exclusive::check(std::uint64_t block, bool failed, Finding& finding) {
     finding = Finding::fine;
-    const Remap* const remap = disk_.map->find(block);
+    const FoundRemap remap = disk_.map->find(block);
     return remap != nullptr ? check_slot(*remap, finding)
                             : check_main(block, failed, false, finding);
 }
@@ -393,7 +393,7 @@ int Exclusive::write_back(const Remap& remap, const BlockData& data) {
 }
 
 int Exclusive::unmap_by_hand(std::uint64_t block, bool force) {
-    const Remap* const remap = disk_.map->find(block);
+    const FoundRemap remap = disk_.map->find(block);
     if (remap == nullptr) {
         return EALREADY;
     }

@@ -92,13 +92,15 @@ void forget_retries(Context& disk) {
 }
 
 void fill_map(Context& disk) {
-    disk.table->for_each_live([&](std::uint64_t slot, const dmr_entry& entry) {
-        Remap remap;
-        remap.block = dmr_le64(entry.main_block);
-        remap.slot = slot & Remap::kFenced;
-        remap.lost = entry.lost;
-        remap.retry = entry.retry;
-        disk.map->put(remap);
+    disk.map->fill([&](auto&& take) {
+        disk.table->for_each_live([&](std::uint64_t slot, const dmr_entry& entry) {
+            Remap remap;
+            remap.block = dmr_le64(entry.main_block);
+            remap.slot = slot & Remap::kFenced;
+            remap.lost = entry.lost;
+            remap.retry = entry.retry;
+            take(remap);
+        });
     });
 }
 
@@ -119,7 +121,6 @@ std::unique_ptr<Disk> Disk::open(std::unique_ptr<Device> main, std::unique_ptr<D
     disk->logical_block = disk->main->info().logical_block;
     disk->board = std::make_unique<StateBoard>(options.on_event);
     disk->counters = std::make_unique<Counters>();
-    disk->map = std::make_unique<RemapMap>(disk->size);
     Device& spare_device = *disk->spare;
     if (options.rescue && !options.read_only) {
         throw Refusal(RefusalKind::usage, "rescue needs ro: -o ro,rescue");
@@ -176,6 +177,7 @@ std::unique_ptr<Disk> Disk::open(std::unique_ptr<Device> main, std::unique_ptr<D
             forget_retries(*disk);
         }
     }
+    disk->map = std::make_unique<RemapMap>(disk->size, dmr_le64(sb.slots));
     fill_map(*disk);
     disk->breaker = std::make_unique<Breaker>(*disk->main, *disk->map, *disk->counters,
                                               *disk->board, disk->parameters.breaker_regions);

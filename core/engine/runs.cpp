@@ -37,7 +37,7 @@ public:
 
     Cut cut() {
         const std::uint64_t end = piece_.offset + piece_.length;
-        const Remap* remap = disk_.map->lower_bound(piece_.offset / DMR_BLOCK_SIZE);
+        FoundRemap remap = disk_.map->lower_bound(piece_.offset / DMR_BLOCK_SIZE);
         if (remap == nullptr || remap->block * DMR_BLOCK_SIZE >= end) {
             return Cut::all_main;
         }

@@ -18,8 +18,8 @@ constexpr auto kGatePause = std::chrono::milliseconds(1);
 
 // Blocks that one call can read: all on main, or in slots one after the other.
 struct Stretch {
-    const Remap* remap = nullptr;  // of its first block; null: on main
-    std::uint64_t offset = 0;      // on its device
+    FoundRemap remap;          // of its first block; null: on main
+    std::uint64_t offset = 0;  // on its device
     std::uint64_t length = 0;
 };
 
@@ -72,13 +72,13 @@ namespace {
 Stretch stretch_at(const Context& disk, std::uint64_t at, std::uint64_t end) {
     Stretch stretch;
     const std::uint64_t first = at / DMR_BLOCK_SIZE;
-    const Remap* next = disk.map->lower_bound(first);
+    FoundRemap next = disk.map->lower_bound(first);
     if (next != nullptr && next->block == first) {
         stretch.remap = next;
         stretch.offset = next->fenced() ? 0 : disk.slot_offset(next->slot);
         do {
             stretch.length += disk.block_length(next->block);
-            const Remap* const before = next;
+            const FoundRemap before = next;
             next = disk.map->next(before);
             if (next == nullptr || before->fenced() || next->fenced() ||
                 next->block != before->block + 1 || next->block * DMR_BLOCK_SIZE >= end ||
@@ -123,7 +123,7 @@ void read_in_slots(Context& disk, IdleCaller& caller, ScanRead& read, const Stre
     }
     const bool failed = call(disk, caller, *disk.spare, stretch, data) != 0;
     const std::uint64_t blocks = (stretch.length + DMR_BLOCK_SIZE - 1) / DMR_BLOCK_SIZE;
-    const Remap* remap = stretch.remap;
+    FoundRemap remap = stretch.remap;
     for (std::uint64_t i = 0; i < blocks; i++, remap = disk.map->next(remap)) {
         read.check[remap->block % kRegionBlocks] = failed || remap->retry != 0;
     }
@@ -141,7 +141,7 @@ void scan_read(Context& disk, IdleCaller& caller, ScanRead& read) {
     }
     const std::uint64_t end = read.offset + read.length;
     if (!disk.map->may_hold_remaps(read.offset)) {
-        read_on_main(disk, caller, read, {nullptr, read.offset, read.length}, read.buffer);
+        read_on_main(disk, caller, read, {{}, read.offset, read.length}, read.buffer);
     } else {
         for (std::uint64_t at = read.offset; at < end;) {
             const Stretch stretch = stretch_at(disk, at, end);

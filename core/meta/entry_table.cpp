@@ -27,7 +27,7 @@ EntryTable::EntryTable(Device& spare, SuperblockStore& store, LoadedTable loaded
       per_page_(dmr_entries_per_page(&store.current())),
       next_sequence_(std::max<std::uint64_t>(dmr_le64(store.current().entry_epoch) << 32,
                                              ((loaded.highest_sequence >> 32) + 1) << 32)),
-      entries_(std::move(loaded.entries)),
+      entries_(loaded.entries),
       pages_(std::move(loaded.pages)),
       superseded_(loaded.superseded.begin(), loaded.superseded.end()) {
     counts_.slots = dmr_le64(store.current().slots);
@@ -78,7 +78,7 @@ std::vector<dmr_entry> EntryTable::page_image(std::uint64_t page) const {
     std::vector<dmr_entry> image(per_page_);
     for (std::uint64_t i = 0; i < per_page_; i++) {
         const std::uint64_t slot = page * per_page_ + i;
-        image[i] = slot < entries_.size() ? entries_[slot] : initial_entry(store_.current(), slot);
+        image[i] = slot < entries_.size() ? sealed(slot) : initial_entry(store_.current(), slot);
     }
     return image;
 }
@@ -245,7 +245,7 @@ bool EntryTable::grow() {
     }
     {
         const std::lock_guard lock(mutex_);
-        make_room(entries_, std::min(end * per_page_, counts_.slots) - ready);
+        entries_.room_to_grow(std::min(end * per_page_, counts_.slots) - ready);
         make_room(pages_, end - pages);
     }
     if (initialise_pages(spare_, now, pages, end - pages, bad) != 0) {
@@ -273,9 +273,7 @@ bool EntryTable::grow() {
         return false;
     }
     const std::lock_guard lock(mutex_);
-    for (std::uint64_t slot = ready; slot < next_ready; slot++) {
-        entries_.push_back(initial_entry(now, slot));
-    }
+    entries_.grow(next_ready - ready);
     for (std::uint64_t page = pages; page < end; page++) {
         const bool good = bad[page - pages] == 0;
         pages_.push_back(good ? PageHealth::good : PageHealth::mixed);
@@ -294,7 +292,8 @@ std::vector<CommitOutcome> EntryTable::commit(std::span<const EntryChange> chang
         std::fill(outcomes.begin(), outcomes.end(), CommitOutcome::unknown);
         return outcomes;
     }
-    const auto now = static_cast<std::uint64_t>(std::time(nullptr));
+    const auto now =
+        std::min(static_cast<std::uint64_t>(std::time(nullptr)), PackedEntries::kLatestTime);
     std::map<std::uint64_t, PageWrite> writes;   // by page; the snapshot both copies get
     std::unordered_set<std::uint64_t> replaced;  // its nodes go to superseded_
     for (const EntryChange& change : changes) {
@@ -322,6 +321,9 @@ std::vector<CommitOutcome> EntryTable::commit(std::span<const EntryChange> chang
     {
         const std::lock_guard lock(mutex_);
         superseded_.reserve(superseded_.size() + replaced.size());
+        for (const EntryChange& change : changes) {
+            entries_.make_room(change.slot);
+        }
     }
     // From here on no memory is asked for: what is once under the pen must be followed up.
     for (auto& [page, write] : writes) {
@@ -352,7 +354,7 @@ std::vector<CommitOutcome> EntryTable::commit(std::span<const EntryChange> chang
         if (superseded_.erase(slot) == 0) {
             account(entries_[slot], -1);
         }
-        entries_[slot] = at->second.image[slot % per_page_];
+        entries_.set(slot, at->second.image[slot % per_page_]);
         account(entries_[slot], 1);
         reserved_.erase(slot);
         free_ = free_ - (was_usable ? 1 : 0) + (usable(slot) ? 1 : 0);
@@ -395,9 +397,15 @@ std::vector<std::uint64_t> EntryTable::live_on_retired_pages(std::size_t limit) 
     return found;
 }
 
+dmr_entry EntryTable::sealed(std::uint64_t slot) const {
+    dmr_entry entry = entries_[slot];
+    entry.crc = dmr_to_le32(dmr_entry_crc(&entry, store_.current().uuid, slot));
+    return entry;
+}
+
 dmr_entry EntryTable::entry(std::uint64_t slot) const {
     const std::lock_guard lock(mutex_);
-    return entries_[slot];
+    return sealed(slot);
 }
 
 bool EntryTable::live(std::uint64_t slot) const {

@@ -53,6 +53,7 @@
 
 #include "core/device/device.h"
 #include "core/format.h"
+#include "core/meta/packed_entries.h"
 #include "core/meta/superblock_store.h"
 #include "core/meta/table_load.h"
 
@@ -169,6 +170,7 @@ private:
 
     std::uint64_t collect_live(std::uint64_t from,
                                std::vector<std::pair<std::uint64_t, dmr_entry>>& batch) const;
+    dmr_entry sealed(std::uint64_t slot) const;  // with its CRC
     std::vector<dmr_entry> page_image(std::uint64_t page) const;
     enum class Copy : std::uint8_t { good, bad, unknown };
     Copy look_at(int copy, std::uint64_t page, const std::vector<dmr_entry>& image,
@@ -192,7 +194,7 @@ private:
 
     mutable std::mutex mutex_;  // the rest; never held across I/O
     bool full_grown_ = false;   // no further step can be initialised
-    std::vector<dmr_entry> entries_;
+    PackedEntries entries_;
     std::vector<PageHealth> pages_;
     std::unordered_set<std::uint64_t> superseded_;
     std::uint64_t free_ = 0;  // free slots on good pages

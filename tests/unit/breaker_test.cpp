@@ -35,7 +35,7 @@ struct Bench {
     Counters counters;
     std::vector<Event> events;
     StateBoard board{[this](const Event& event) { events.push_back(event); }};
-    RemapMap map{64ull << 20};
+    RemapMap map{64ull << 20, 1000};
     Breaker breaker;
 };
 

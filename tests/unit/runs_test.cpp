@@ -19,7 +19,7 @@ protected:
         disk_.size = spare_.main->size();
         disk_.superblocks =
             std::make_unique<SuperblockStore>(*disk_.spare, scan_superblocks(*disk_.spare));
-        disk_.map = std::make_unique<RemapMap>(disk_.size);
+        disk_.map = std::make_unique<RemapMap>(disk_.size, dmr_le64(spare_.geometry.slots));
     }
     void put(std::uint64_t block, std::uint64_t slot, std::uint8_t lost = 0) {
         Remap remap;
