@@ -6,7 +6,8 @@ Serves one image as a file in several ways, all mounted at the same time, and le
 turn: round by round, each contender once in each round, so that what else the machine does falls on
 all of them. Prints a table for each load: median and spread over the rounds, p50 and p99 of a
 single request, CPU seconds of the serving processes per million requests (4k, 64k) or GiB (1M), and
-the ratio to the contenders it is compared with.
+the ratio to each of the contenders it is compared with (the median of the rounds' ratios). At the
+end, how much memory the serving processes hold, against what they held before the first load.
 
   raw       the image file itself, no FUSE
   null      a FUSE daemon that answers at once and touches nothing: the transport's limit
@@ -15,7 +16,7 @@ the ratio to the contenders it is compared with.
   nbdfuse   nbdkit file behind nbdfuse -C4
   ours      dmremapfs;  ours-1, ours-10: with 1 and 10 % of the blocks remapped
 
-Backings: tmpfs shows what the path costs in CPU; a disk shows a deep queue on a real device.
+`/x` is how many times as fast as x. Backings: tmpfs shows what the path costs in CPU; a disk shows a deep queue on a real device.
 Compare figures of one run only.
 """
 
@@ -45,6 +46,7 @@ LOADS = {
     "seqwrite-1m": ("--rw=write --bs=1m --iodepth=4", "MiB/s"),
     "fsync-4k": ("--rw=randwrite --bs=4k --iodepth=1 --fsync=1", "IOPS"),
 }
+COMPARED = ["raw", "null", "bare", "qsd", "nbdfuse", "ours"]
 CONTENDERS = ["raw", "null", "bare", "qsd", "nbdfuse", "ours", "ours-1", "ours-10"]
 
 
@@ -135,13 +137,27 @@ class Contender:
                 process.terminate()
                 process.wait()
 
+    def of_each(self, name):
+        """This file of each process in /proc; helpers of the start may have ended since."""
+        for pid in self.pids:
+            try:
+                with open(f"/proc/{pid}/{name}") as text:
+                    yield text.read()
+            except FileNotFoundError:
+                pass
+
     def cpu_seconds(self):
         ticks = 0
-        for pid in self.pids:
-            with open(f"/proc/{pid}/stat") as stat:
-                fields = stat.read().rpartition(")")[2].split()
+        for text in self.of_each("stat"):
+            fields = text.rpartition(")")[2].split()
             ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
+
+    def resident_mib(self):
+        pages = 0
+        for text in self.of_each("statm"):
+            pages += int(text.split()[1])
+        return pages * os.sysconf("SC_PAGESIZE") / MIB
 
 
 def children(pid):
@@ -192,37 +208,69 @@ def summary(name, unit, rounds):
         }
     print(f"\n{name} ({unit}; CPU s per {'million requests' if unit == 'IOPS' else 'GiB'})")
     print(f"  {'':9}{'median':>10}{'+-':>6}{'p50 us':>9}{'p99 us':>9}{'CPU':>8}"
-          f"{'/bare':>8}{'/qsd':>8}{'/nbdfuse':>9}{'/ours':>8}")
+          + "".join(f"{'/' + other:>9}" for other in COMPARED))
     for contender, row in middle.items():
         line = (f"  {contender:9}{row['value']:10.0f}{row['spread'] * 100:5.0f}%{row['p50_us']:9.1f}"
                 f"{row['p99_us']:9.1f}{row['cpu']:8.2f}")
-        for other, width in (("bare", 8), ("qsd", 8), ("nbdfuse", 9), ("ours", 8)):
+        for other in COMPARED:
             if other in middle:
                 # The median of the rounds' ratios: what a round had to bear, both had.
                 ratio = statistics.median(a[key] / b[key]
                                           for a, b in zip(rounds[contender], rounds[other]))
                 row["to_" + other] = ratio
-                line += f"{ratio:{width}.2f}"
+                line += f"{ratio:9.2f}"
             else:
-                line += " " * (width - 1) + "-"
+                line += f"{'-':>9}"
         print(line)
     sys.stdout.flush()
     return middle
 
 
-def version(command):
+def memory(contenders, before):
+    """MiB in RAM of the serving processes, before the first load and after the last."""
+    found = {}
+    print("\nmemory (MiB, before and after)")
+    for contender in contenders:
+        if contender.pids:
+            found[contender.name] = [before[contender.name], contender.resident_mib()]
+            print(f"  {contender.name:9}{found[contender.name][0]:10.1f}"
+                  f"{found[contender.name][1]:10.1f}")
+    return found
+
+
+def first_line(command):
     try:
         return subprocess.run(command, capture_output=True, text=True).stdout.splitlines()[0]
     except (OSError, IndexError):
         return command[0] + ": not here"
 
 
-def header(backing, folder):
-    print(f"{platform.machine()}, {os.cpu_count()} CPUs, Linux {platform.release()}; "
-          f"images on {backing} ({folder})")
-    for command in (["fio", "--version"], [tool("dmremapfs"), "--version"],
-                    ["qemu-storage-daemon", "--version"], ["nbdkit", "--version"]):
-        print("  " + version(command))
+def processor():
+    with open("/proc/cpuinfo") as text:
+        for line in text:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def machine():
+    """What a figure is worth nothing without."""
+    with open("/proc/loadavg") as loadavg:
+        load_before = loadavg.read().split()[0]
+    commands = (["fio", "--version"], [tool("dmremapfs"), "--version"],
+                ["fusermount3", "--version"], ["qemu-storage-daemon", "--version"],
+                ["nbdkit", "--version"], ["nbdfuse", "--version"])
+    return {"processor": processor(), "processors": os.cpu_count(), "kernel": platform.release(),
+            "load_before": float(load_before), "date": time.strftime("%Y-%m-%d %H:%M:%S %Z"),
+            "versions": [first_line(command) for command in commands]}
+
+
+def print_header(about, options):
+    print(f"{about['processors']} x {about['processor']}, Linux {about['kernel']}, "
+          f"load {about['load_before']} before; {about['date']}")
+    print("  " + "; ".join(about["versions"]))
+    print(f"  median of {options.rounds} interleaved rounds of {options.seconds} s, "
+          f"images of {options.size} MiB")
 
 
 def measure(backing, folder, options):
@@ -230,7 +278,7 @@ def measure(backing, folder, options):
     contenders = []
     results = {}
     try:
-        header(backing, folder)
+        print(f"\nimages on {backing} ({folder})")
         for name in options.contenders:
             contender = Contender(name, folder, options.size * MIB)
             contenders.append(contender)
@@ -238,6 +286,7 @@ def measure(backing, folder, options):
                 print(f"{name}: cannot be started here, left out", file=sys.stderr)
                 contender.stop()
                 contenders.pop()
+        before = {contender.name: contender.resident_mib() for contender in contenders}
         for name in options.loads:
             arguments, unit = LOADS[name]
             rounds = {contender.name: [] for contender in contenders}
@@ -246,6 +295,7 @@ def measure(backing, folder, options):
                     rounds[contender.name].append(load(contender, arguments, options.seconds))
             results[name] = {"unit": unit, "rounds": rounds,
                              "median": summary(name, unit, rounds)}
+        results["memory"] = memory(contenders, before)
     finally:
         for contender in contenders:
             contender.stop()
@@ -265,7 +315,8 @@ def main():
     parser.add_argument("--disk", default="/var/tmp", help="folder on a disk; '' leaves it out")
     parser.add_argument("--json", help="file for all results")
     options = parser.parse_args()
-    results = {}
+    results = {"machine": machine()}
+    print_header(results["machine"], options)
     for backing, folder in (("tmpfs", options.tmpfs), ("disk", options.disk)):
         if folder:
             results[backing] = measure(backing, folder, options)
