@@ -163,9 +163,13 @@ class Contender:
 def children(pid):
     found = []
     for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/children") as text:
-            for child in text.read().split():
-                found += [int(child)] + children(int(child))
+        try:
+            with open(f"/proc/{pid}/task/{task}/children") as text:
+                born = text.read().split()
+        except FileNotFoundError:  # a thread that has ended since
+            continue
+        for child in born:
+            found += [int(child)] + children(int(child))
     return found
 
 
