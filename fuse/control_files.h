@@ -28,6 +28,7 @@ struct ControlContext {
     EventHistory& events;
     bool demo = false;
     std::shared_ptr<FaultPlan> faults;  // null unless injecting was asked for
+    bool poll = false;                  // -o poll
 };
 
 // The answer to the last message, for those who write and read with two opens (echo, then cat).

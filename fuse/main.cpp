@@ -127,10 +127,10 @@ int serve(const MountOptions& options, Background* background) {
     {
         Unmounter unmounter(options.mountpoint);
         std::optional<Filesystem> filesystem;
-        filesystem.emplace(ControlContext{*opened.disk, settings, events, demo, opened.faults},
-                           *commands, options.image,
-                           Ownership{options.uid, options.gid, options.umask},
-                           [&unmounter] { unmounter.disk_closed(); });
+        filesystem.emplace(
+            ControlContext{*opened.disk, settings, events, demo, opened.faults, options.poll},
+            *commands, options.image, Ownership{options.uid, options.gid, options.umask},
+            [&unmounter] { unmounter.disk_closed(); });
         Session session(*filesystem, options);
         session.mount();
         if (::chdir("/") != 0) spdlog::debug("chdir to /: {}", std::strerror(errno));

@@ -142,6 +142,7 @@ const std::map<std::string, OwnOption, std::less<>>& own_options() {
         {"rescue", {Value::none, [](O& o, S) { o.rescue = true; }}},
         {"accept_changed_main", {Value::none, [](O& o, S) { o.accept_changed_main = true; }}},
         {"take_over", {Value::none, [](O& o, S) { o.take_over = true; }}},
+        {"poll", {Value::none, [](O& o, S) { o.poll = true; }}},
         {"foreground", {Value::none, [](O& o, S) { o.foreground = true; }}},
         {"spare", {Value::needed, [](O& o, S v) { o.spare = v; }}},
         {"image", {Value::needed, [](O& o, S v) { o.image = parse_image(v); }}},
@@ -319,6 +320,8 @@ std::string mount_usage(const std::string& program) {
            "  log_level=LEVEL      trace, debug, info, warning, error, critical or off (info)\n"
            "  engine=ENGINE        serve requests by ring (io_uring), threads, or auto (auto)\n"
            "  max_threads=N        threads that read requests from the kernel, at most (10)\n"
+           "  poll                 poll(2) waits for control files; io_uring on the disk is slow "
+           "then\n"
            "and the options of mount(8) and fstab(5).\n"
            "\n"
            "Other options: -o LIST, -r, -s, -f, -n, -v, -N NAMESPACE, -t TYPE as mount(8) passes\n"

@@ -41,6 +41,7 @@ struct MountOptions {
     std::string mount_namespace;  // -N: a PID or a path, "" without
     unsigned max_threads = 10;
     Engine engine = Engine::automatic;
+    bool poll = false;  // control files can be waited for
 
     // What goes on to libfuse and the kernel as it stands, in order.
     std::vector<std::string> kernel_options;

@@ -11,7 +11,7 @@ control=$mnt/control
 make_pair 64M 64M
 bad read 4104 1
 echo 'main slow read 65536+8192 200' >>"$faults"
-mount_disk
+mount_disk poll
 
 # ---------------------------------------------------------------- poll
 # Says "waiting" when nothing new is there, and "woken" with the text when something is.
@@ -80,6 +80,15 @@ grep -q 'interrupted' "$out" || fail "it did not say that it was interrupted: $(
 unmount_disk
 sed -i '/slow/d' "$faults"
 mount_disk ro
+# Without the option the kernel is told not to ask, so that requests by io_uring cost no question each.
+python3 - "$control/state" <<'END' || fail "poll asks although nobody wants it"
+import os, select, sys
+fd = os.open(sys.argv[1], os.O_RDONLY)
+os.read(fd, 100)
+poll = select.poll()
+poll.register(fd, select.POLLIN)
+sys.exit(0 if poll.poll(0) else 1)
+END
 grep -q '"id":-\?[0-9]*,.*"kind":"remapped"' <(sed -n 1p "$control/events") || fail "nothing is recalled: $(head -n 3 "$control/events")"
 grep -q '"kind":"remapped","sector":4104,"text":"read_error"' "$control/events" || fail "events: $(cat "$control/events")"
 ctl query "$mnt" 801 >"$out" || fail "query of a read-only mount"

@@ -65,13 +65,15 @@ TEST(MountOptions, WhoseTheFilesAre) {
 TEST(MountOptions, EveryOwnOption) {
     const auto o = parse({"dmremapfs", "m", "d", "-o", "spare=s,ro,rescue,accept_changed_main",
                           "-o", "take_over,foreground,image=a b.img,inject=f",
-                          "-olog_level=warn,max_threads=3,engine=ring"});
+                          "-olog_level=warn,max_threads=3,engine=ring,poll"});
     EXPECT_TRUE(o.read_only && o.rescue && o.accept_changed_main && o.take_over && o.foreground);
     EXPECT_EQ(o.image, "a b.img");
     EXPECT_EQ(o.inject, "f");
     EXPECT_EQ(o.log_level, "warning");
     EXPECT_EQ(o.max_threads, 3u);
     EXPECT_EQ(o.engine, Engine::ring);
+    EXPECT_TRUE(o.poll);
+    EXPECT_FALSE(parse({"dmremapfs", "m", "d", "-o", "spare=s"}).poll);
 }
 
 TEST(MountOptions, AsMount8CallsIt) {
