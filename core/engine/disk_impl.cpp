@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <new>
 
@@ -120,9 +121,14 @@ DiskImpl::Step DiskImpl::start(Piece& piece, int& error) {
             return Step::pending;
         }
     }
+    return admitted(piece, error);
+}
+
+// Just inside the gate, and by now for sure.
+DiskImpl::Step DiskImpl::admitted(Piece& piece, int& error) {
     // In the gate, or what was found out behind it, while it was closed, would come too late.
     if (changes_data(piece.op) && !disk_->writable()) {
-        disk_->gates->leave(gate);
+        disk_->gates->leave(gate_of(piece.offset));
         error = EROFS;
         return Step::done;
     }
@@ -255,16 +261,21 @@ void DiskImpl::piece_done(Piece& piece, int error) {
         this, &piece);
 }
 
-// The gate of these pieces is open again.
+// The gate of these pieces is open again. Each enters here, on the healer's thread, which alone
+// closes gates: a pool that is slow to take it up would else find the gate closed by the next
+// round, time and again. So who was parked waits for one round.
 void DiskImpl::resume(Piece* parked) {
     while (parked != nullptr) {
         Piece* const next = parked->next;
+        if (!disk_->gates->enter(gate_of(parked->offset))) {
+            std::abort();  // somebody else closes gates: nothing is safe any more
+        }
         pool_->run(
             [](void* self, void* subject) {
                 Piece& piece = *static_cast<Piece*>(subject);
                 int error = 0;
                 auto& disk = *static_cast<DiskImpl*>(self);
-                if (disk.start(piece, error) == Step::done) {
+                if (disk.admitted(piece, error) == Step::done) {
                     disk.piece_done(piece, error);
                 }
             },

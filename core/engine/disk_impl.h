@@ -46,6 +46,7 @@ private:
 
     void advance(Piece& piece);
     Step start(Piece& piece, int& error);
+    Step admitted(Piece& piece, int& error);
     Step launch(Piece& piece, int& error);
     Step hand_to_healer(Piece& piece);
     Step conclude(Piece& piece);
