@@ -51,7 +51,8 @@ bool refusal_in_sight(Device& main, Device& spare, const FormatOptions& options)
     const SpareReport found = examine_spare(spare, false);
     if (found.has_superblock) {
         const auto named = parse_uuid(options.destroy_uuid);
-        return !named || uuid_text(named->data()) != uuid_text(found.superblock.uuid);
+        return !named || uuid_text(named->data()) != uuid_text(found.superblock.uuid) ||
+               (!options.force && !options.foreign.empty());
     }
     if (options.force) return false;
     return !options.foreign.empty() ||

@@ -148,7 +148,8 @@ void refuse_live(const SuperblockScan& scan, Device& spare, const FormatOptions&
               : "an unknown number of blocks";
     refuse(name + " is the dm-remap spare " + uuid + " and holds the only copy of " + count +
            " of its main device; to destroy it: --destroy=" + uuid +
-           (options.destroy_uuid.empty() ? "" : " (not " + options.destroy_uuid + ")"));
+           (options.destroy_uuid.empty() ? "" : " (not " + options.destroy_uuid + ")") +
+           (options.foreign.empty() ? "" : ", and --force: it holds " + options.foreign + ", too"));
 }
 
 bool all_zero(Device& spare, std::uint64_t offset, std::uint64_t length) {
@@ -157,11 +158,17 @@ bool all_zero(Device& spare, std::uint64_t offset, std::uint64_t length) {
            std::all_of(data.begin(), data.end(), [](std::uint8_t b) { return b == 0; });
 }
 
-void refuse_foreign(const dmr_superblock& sb, Device& spare, const FormatOptions& options) {
-    const std::string& name = spare.info().name;
+// Also where a spare is to be destroyed: whoever made a file system over one may not know that its
+// copies further in are still there, and means the spare alone.
+void refuse_foreign(Device& spare, const FormatOptions& options) {
     if (!options.foreign.empty()) {
-        refuse(name + " holds " + options.foreign + "; to overwrite it: --force");
+        refuse(spare.info().name + " holds " + options.foreign + "; to overwrite it: --force" +
+               (options.destroy_uuid.empty() ? "" : " as well"));
     }
+}
+
+void refuse_not_empty(const dmr_superblock& sb, Device& spare) {
+    const std::string& name = spare.info().name;
     for (unsigned i = 0; i < dmr_copies(spare.info().size); i++) {
         if (!all_zero(spare, dmr_copy_offsets[i], DMR_SUPERBLOCK_SIZE)) {
             refuse(name + " is not empty: bytes other than zero at " +
@@ -211,8 +218,11 @@ FormatResult format_spare(Device& main, Device& spare, const FormatOptions& opti
     refuse_live(scan, spare, options);
     dmr_superblock sb = new_superblock(main, spare, options);
     const bool destroying = scan.current.has_value();
-    if (!destroying && !options.force) {
-        refuse_foreign(sb, spare, options);
+    if (!options.force) {
+        refuse_foreign(spare, options);
+        if (!destroying) {
+            refuse_not_empty(sb, spare);
+        }
     }
 
     destroy_old(spare);

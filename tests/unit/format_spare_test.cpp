@@ -220,6 +220,22 @@ TEST(FormatSpare, P7_ALiveSpareIsDestroyedOnlyByItsName) {
     EXPECT_EQ(table.report.remapped, 0u);
 }
 
+// A file system made over a spare leaves its copies further in alone: naming the one says nothing
+// of the other.
+TEST(FormatSpare, P7_DestroyingASpareDoesNotMeanWhatWasMadeOverIt) {
+    Live spare;
+    const std::string old = spare.uuid();
+    FormatOptions options;
+    options.foreign = "an ext4 file system";
+    expect_words(formatting(spare, options), {"--destroy=" + old, "--force", options.foreign});
+    options.destroy_uuid = old;
+    expect_words(formatting(spare, options), {"holds " + options.foreign, "--force as well"});
+    EXPECT_EQ(spare.uuid(), old);
+    options.force = true;
+    EXPECT_EQ(formatting(spare, options), "");
+    EXPECT_NE(spare.uuid(), old);
+}
+
 // Which of the two contents counts nobody knows, so neither what would be destroyed.
 TEST(FormatSpare, P7_ASpareThatContradictsItselfWantsItsNameAndForce) {
     Live spare;
