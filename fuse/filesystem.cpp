@@ -405,8 +405,7 @@ struct Operations {
 
     static void poll(fuse_req_t request, fuse_ino_t ino, fuse_file_info* file,
                      fuse_pollhandle* waiter) {
-        // The kernel then asks no more, whatever file it is about: all are always ready. Else it
-        // would ask twice and more for each read and write that comes by io_uring.
+        // The kernel then asks no more, else for each read and write that comes by io_uring, too.
         if (!self(request).context_.poll) {
             if (waiter) fuse_pollhandle_destroy(waiter);
             fuse_reply_err(request, ENOSYS);
