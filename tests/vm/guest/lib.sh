@@ -123,7 +123,7 @@ skip() {
     exit 77
 }
 
-have() { [ -x "/bin/$1" ] || skip "the guest has no $1 (make deps-vm)"; }
+have() { [ -x "/bin/$1" ] || skip "the guest has no $1"; }
 
 same() {  # WHAT WANTED FOUND
     [ "$2" = "$3" ] || fail "$1: wanted '$2', found '$3'"
