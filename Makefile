@@ -15,7 +15,7 @@ CONFIGURE = cmake -G Ninja -S . -DCMAKE_BUILD_TYPE=$(BUILD_TYPE) $(CCACHE)
 CTEST = ctest --output-on-failure -j $(JOBS)
 
 # Configured once; CMake itself notices later changes of its files.
-.PHONY: all deps demo test asan tsan fuzz torture bench mutants coverage lint format install clean help
+.PHONY: all kmod deps demo test asan tsan fuzz torture bench mutants coverage lint format install clean help
 
 all: build/build.ninja
 	cmake --build build -j $(JOBS)
@@ -28,6 +28,10 @@ build-asan/build.ninja:
 
 build-tsan/build.ninja:
 	$(CONFIGURE) -B build-tsan -DDMREMAP_SANITIZE=thread
+
+# Not part of all, for it needs a kernel's headers: KDIR, or the running kernel's.
+kmod:
+	$(MAKE) -C kmod $(if $(KDIR),KDIR='$(KDIR)')
 
 deps:
 	@scripts/deps build demo test
@@ -131,6 +135,7 @@ clean:
 
 help:
 	@echo 'make           build; the programs are in build/bin/'
+	@echo 'make kmod      build the kernel target dm-remap-v4 (KDIR=headers DEBUG=1; see kmod/dm-remap-v4.rst)'
 	@echo 'make demo      watch a disk with bad sectors heal itself (KEEP=1 leaves it mounted)'
 	@echo 'make test      build and run everything, the sanitizers included'
 	@echo 'make asan      unit and property tests under AddressSanitizer and UBSan'
