@@ -34,13 +34,14 @@ int Batch::write_new_slot(const BlockData& data, std::uint64_t& slot) {
     };
     while (refusals < kSlotsInARow) {
         std::optional<std::uint64_t> free;
+        int none = 0;
         try {
-            free = disk_.table->allocate();
+            free = disk_.table->allocate(none);
         } catch (const std::bad_alloc&) {
             return give_up(ENOMEM);
         }
         if (!free) {
-            return give_up(disk_.table->broken() ? EROFS : ENOSPC);
+            return give_up(none);
         }
         const std::uint64_t offset = disk_.slot_offset(*free);
         int error = io_.write_spare(offset, data.data(), data.size());

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cerrno>
 #include <cstring>
 #include <ctime>
 #include <map>
@@ -197,8 +198,9 @@ PageCheck EntryTable::check_page(std::uint64_t page) {
     return good[0] || good[1] ? PageCheck::retired : PageCheck::lost;
 }
 
-std::optional<std::uint64_t> EntryTable::allocate() {
-    if (broken_ || (free_ == 0 && !grow())) {
+std::optional<std::uint64_t> EntryTable::allocate(int& error) {
+    error = broken_ ? EROFS : free_ == 0 ? grow() : 0;
+    if (error != 0) {
         return std::nullopt;
     }
     for (std::uint64_t tried = 0; tried < entries_.size(); tried++) {
@@ -213,7 +215,8 @@ std::optional<std::uint64_t> EntryTable::allocate() {
             return slot;
         }
     }
-    return std::nullopt;  // GCOVR_EXCL_LINE: free_ counts the usable ones
+    error = ENOSPC;       // GCOVR_EXCL_LINE: free_ counts the usable ones
+    return std::nullopt;  // GCOVR_EXCL_LINE
 }
 
 void EntryTable::give_back(std::uint64_t slot) {
@@ -226,12 +229,13 @@ void EntryTable::look_further(std::uint64_t pages) {
     hint_ = (hint_ / per_page_ + pages) * per_page_ % std::max<std::uint64_t>(entries_.size(), 1);
 }
 
-bool EntryTable::grow() {
+// 0: there are free slots now.
+int EntryTable::grow() {
     const dmr_superblock& now = store_.current();
     const std::uint64_t pages = pages_.size();
     const std::uint64_t ready = entries_.size();
-    if (full_grown_ || broken_ || ready >= counts_.slots) {
-        return false;
+    if (full_grown_ || ready >= counts_.slots) {
+        return ENOSPC;
     }
     std::uint64_t end = std::min(next_table_step(now, ready), pages_for(now, counts_.slots));
     std::vector<std::uint8_t> bad;
@@ -239,18 +243,25 @@ bool EntryTable::grow() {
         const std::lock_guard lock(mutex_);
         full_grown_ = true;
     };
-    if (used_entry_in_pages(spare_, now, pages, end - pages)) {
+    bool used = false;
+    if (const int error = used_entry_in_pages(spare_, now, pages, end - pages, used); error != 0) {
+        return error;
+    }
+    if (used) {
         end_here();  // the superblock was stale: nothing above may be touched
-        return false;
+        return ENOSPC;
     }
     {
         const std::lock_guard lock(mutex_);
         entries_.room_to_grow(std::min(end * per_page_, counts_.slots) - ready);
         make_room(pages_, end - pages);
     }
-    if (initialise_pages(spare_, now, pages, end - pages, bad) != 0) {
-        broken_ = true;
-        return false;
+    // Nobody counts on what is written here before table_ready says so: it can be done again.
+    if (const int error = initialise_pages(spare_, now, pages, end - pages, bad); error != 0) {
+        return error;
+    }
+    if (flush() != 0) {
+        return EROFS;
     }
     // A page without any good copy would keep the spare from opening: the table ends before it.
     for (std::uint64_t p = 0; p < bad.size(); p++) {
@@ -261,7 +272,7 @@ bool EntryTable::grow() {
         }
     }
     if (end == pages) {
-        return false;
+        return ENOSPC;
     }
     dmr_superblock next = now;
     const std::uint64_t next_ready = std::min(end * per_page_, counts_.slots);
@@ -270,7 +281,7 @@ bool EntryTable::grow() {
         // Some copy may say so all the same: the entries are there. But they are not used.
         broken_ = broken_ || store_.flush_failed();
         end_here();
-        return false;
+        return broken_ ? EROFS : ENOSPC;
     }
     const std::lock_guard lock(mutex_);
     entries_.grow(next_ready - ready);
@@ -283,7 +294,7 @@ bool EntryTable::grow() {
         free_ += usable(slot) ? 1 : 0;
     }
     hint_ = ready;
-    return free_ != 0;
+    return free_ != 0 ? 0 : ENOSPC;
 }
 
 std::vector<CommitOutcome> EntryTable::commit(std::span<const EntryChange> changes) {

@@ -110,9 +110,14 @@ public:
     PageCheck check_page(std::uint64_t page);
 
     // A free slot on a good page, reserved for the caller until it is committed or given back;
-    // grows the table when needed. Nothing when the spare is full. Throws bad_alloc, and then
-    // nothing is reserved.
-    std::optional<std::uint64_t> allocate();
+    // grows the table when needed. Nothing, and in `error` why: ENOSPC, no slot is left; EROFS, the
+    // table is broken; or what the spare answered where the table was to grow, which says nothing
+    // of room. Throws bad_alloc, and then nothing is reserved.
+    std::optional<std::uint64_t> allocate(int& error);
+    std::optional<std::uint64_t> allocate() {
+        int error = 0;
+        return allocate(error);
+    }
     void give_back(std::uint64_t slot);
 
     // Looks for the next free slot so many pages further on: pages go bad in neighbourhoods.
@@ -179,7 +184,7 @@ private:
                  std::vector<dmr_entry>& found);
     bool write_page(int copy, std::uint64_t page, const std::vector<dmr_entry>& image);
     void retire(std::uint64_t page);
-    bool grow();
+    int grow();
     bool usable(std::uint64_t slot) const;
     void account(const dmr_entry& entry, int sign);
     int flush();

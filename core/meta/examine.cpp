@@ -92,6 +92,7 @@ std::vector<std::string> table_damage(const TableReport& t) {
 SpareReport examine_spare(Device& spare, bool with_table) {
     SpareReport report;
     const SuperblockScan scan = scan_superblocks(spare);
+    require_answers(scan, spare);
     report.copies = scan.copies;
     if (!scan.current) {
         report.fatal.push_back("no superblock copy is whole");

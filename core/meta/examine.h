@@ -46,8 +46,8 @@ struct SpareReport {
     std::vector<std::string> fatal;       // why Disk::open() would refuse, one sentence each
 };
 
-// Never writes. Throws Refusal only when the spare cannot be read at all. `with_table` false reads
-// the superblock copies alone.
+// Never writes. Throws Refusal only when a copy cannot be read for another reason than damage: then
+// nothing can be said of the whole. `with_table` false reads the superblock copies alone.
 SpareReport examine_spare(Device& spare, bool with_table);
 
 // Repairs what `repairable` names, exactly as opening does; throws Refusal when the spare has fatal

@@ -208,6 +208,7 @@ void destroy_old(Device& spare) {
 FormatResult format_spare(Device& main, Device& spare, const FormatOptions& options) {
     refuse_unfit(main, spare);
     const SuperblockScan of_main = scan_superblocks(main);
+    require_answers(of_main, main);
     // The second: one of a version or with features that only a newer program knows.
     if (of_main.current || !of_main.fatal.empty()) {
         refuse(main.info().name +
@@ -215,6 +216,7 @@ FormatResult format_spare(Device& main, Device& spare, const FormatOptions& opti
                "main and spare swapped?");
     }
     SuperblockScan scan = scan_superblocks(spare);
+    require_answers(scan, spare);
     refuse_live(scan, spare, options);
     dmr_superblock sb = new_superblock(main, spare, options);
     const bool destroying = scan.current.has_value();
@@ -228,7 +230,9 @@ FormatResult format_spare(Device& main, Device& spare, const FormatOptions& opti
     destroy_old(spare);
     std::vector<std::uint8_t> bad;
     const std::uint64_t pages = pages_for(sb, dmr_le64(sb.table_ready));
-    must(initialise_pages(spare, sb, 0, pages, bad), spare, "flush failed");
+    must(initialise_pages(spare, sb, 0, pages, bad), spare,
+         "a page of the entry table cannot be written");
+    must(spare.flush(), spare, "flush failed");
     for (const std::uint8_t page : bad) {
         must(page == 0 ? 0 : EIO, spare, "a page of the entry table cannot be written");
     }

@@ -57,6 +57,7 @@ std::string field_text(const std::uint8_t* field, std::size_t size) {
 
 dmr_superblock require_superblock(const SuperblockScan& scan, const Device& spare, Device* main) {
     const std::string& name = spare.info().name;
+    require_answers(scan, spare);
     if (!scan.fatal.empty()) {
         refuse(name + ": " + scan.fatal + "; nothing was changed, see dmremapctl examine " + name);
     }

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/meta/metadata_read.h"
+
 namespace dmremap {
 
 namespace {
@@ -11,27 +13,26 @@ namespace {
 constexpr std::uint64_t kChunk = 1 << 20;  // bytes of one large read
 
 // One page again, by logical block; what stays unreadable becomes bytes that no CRC fits.
-std::uint64_t read_page_in_parts(Device& spare, std::uint64_t offset, std::byte* data,
-                                 std::uint64_t size) {
+int read_page_in_parts(Device& spare, std::uint64_t offset, std::byte* data, std::uint64_t size) {
     const std::uint64_t part = spare.info().logical_block;
-    std::uint64_t failed = 0;
     for (std::uint64_t at = 0; at < size; at += part) {
-        if (spare.read(offset + at, data + at, part) != 0) {
+        if (const int error = read_metadata(spare, offset + at, data + at, part); error != 0) {
+            if (!is_damage(error)) {
+                return error;
+            }
             std::memset(data + at, 0xff, part);
-            failed++;
         }
     }
-    return failed;
+    return 0;
 }
 
 }  // namespace
 
-std::uint64_t read_pages(Device& spare, const dmr_superblock& sb, int copy, std::uint64_t first,
-                         std::uint64_t count, std::vector<dmr_entry>& entries) {
+int read_pages(Device& spare, const dmr_superblock& sb, int copy, std::uint64_t first,
+               std::uint64_t count, std::vector<dmr_entry>& entries) {
     const std::uint64_t page_size = dmr_le32(sb.page_size);
     entries.resize(count * dmr_entries_per_page(&sb));
     auto* const data = reinterpret_cast<std::byte*>(entries.data());
-    std::uint64_t failed = 0;
     for (std::uint64_t page = 0; page < count;) {
         const std::uint64_t offset = dmr_page_offset(&sb, copy, first + page);
         std::uint64_t run = 1;  // pages that lie next to each other on the spare
@@ -41,13 +42,16 @@ std::uint64_t read_pages(Device& spare, const dmr_superblock& sb, int copy, std:
         }
         if (spare.read(offset, data + page * page_size, run * page_size) != 0) {
             for (std::uint64_t i = 0; i < run; i++) {
-                failed += read_page_in_parts(spare, offset + i * page_size,
-                                             data + (page + i) * page_size, page_size);
+                if (const int error = read_page_in_parts(spare, offset + i * page_size,
+                                                         data + (page + i) * page_size, page_size);
+                    error != 0) {
+                    return error;
+                }
             }
         }
         page += run;
     }
-    return failed;
+    return 0;
 }
 
 dmr_entry initial_entry(const dmr_superblock& sb, std::uint64_t slot) {

@@ -12,9 +12,11 @@
 namespace dmremap {
 
 // Entries of `count` pages from `first` on, of copy 0 or 1. What could not be read comes back as
-// entries that are not valid, for every entry checks itself. Returns the number of failed reads.
-std::uint64_t read_pages(Device& spare, const dmr_superblock& sb, int copy, std::uint64_t first,
-                         std::uint64_t count, std::vector<dmr_entry>& entries);
+// entries that are not valid, for every entry checks itself. Returns the errno of a read that
+// failed for another reason than damage (metadata_read.h), and then nothing is known of the pages;
+// else 0.
+int read_pages(Device& spare, const dmr_superblock& sb, int copy, std::uint64_t first,
+               std::uint64_t count, std::vector<dmr_entry>& entries);
 
 inline std::uint64_t pages_for(const dmr_superblock& sb, std::uint64_t entries) {
     const std::uint64_t per_page = dmr_entries_per_page(&sb);

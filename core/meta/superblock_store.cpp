@@ -8,6 +8,8 @@
 #include <cstring>
 #include <ctime>
 
+#include "core/meta/metadata_read.h"
+
 namespace dmremap {
 
 namespace {
@@ -40,7 +42,10 @@ SuperblockScan scan_superblocks(Device& spare) {
     for (unsigned i = 0; i < contents.size(); i++) {
         SuperblockCopy copy;
         copy.offset = dmr_copy_offsets[i];
-        copy.read_error = spare.read(copy.offset, &contents[i], sizeof(dmr_superblock));
+        copy.read_error = read_metadata(spare, copy.offset, &contents[i], sizeof(dmr_superblock));
+        if (copy.read_error != 0 && !is_damage(copy.read_error)) {
+            scan.error = copy.read_error;
+        }
         if (copy.read_error == 0) {
             copy.verdict = dmr_superblock_verdict(&contents[i], copy.offset);
         }
@@ -66,6 +71,12 @@ SuperblockScan scan_superblocks(Device& spare) {
                       same_update(*scan.current, contents[i]);
     }
     return scan;
+}
+
+void require_answers(const SuperblockScan& scan, const Device& spare) {
+    if (scan.error != 0) {
+        refuse_unread(spare, "a superblock copy", scan.error);
+    }
 }
 
 SuperblockStore::SuperblockStore(Device& spare, const SuperblockScan& scan) : spare_(spare) {

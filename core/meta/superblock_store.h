@@ -39,7 +39,13 @@ struct SuperblockScan {
     std::vector<SuperblockCopy> copies;
     std::optional<dmr_superblock> current;  // the newest valid one
     std::string fatal;  // not empty: why no copy can be trusted; current is then only informative
+    // errno of a copy of which nobody can say whether it is damaged (metadata_read.h), or 0: the
+    // newest may be that one, and current is only informative.
+    int error = 0;
 };
+
+// Throws Refusal(system) when some copy could not be asked.
+void require_answers(const SuperblockScan& scan, const Device& spare);
 
 // Reads every copy that fits on the device. Never throws, never writes.
 SuperblockScan scan_superblocks(Device& spare);

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <thread>
 
+#include "core/meta/metadata_read.h"
 #include "core/meta/page_io.h"
 #include "core/meta/table_step.h"
 #include "core/refusal.h"
@@ -166,37 +167,47 @@ LoadedTable load_table(Device& spare, const dmr_superblock& sb) {
                                                std::to_string(ready) + " entries of its table");
     }
     table.report.entries = ready;
+    const auto must_read = [&spare](int error) {
+        if (error != 0) {
+            refuse_unread(spare, "a page of its entry table", error);
+        }
+    };
     std::vector<dmr_entry> first, second;
     for (std::uint64_t page = 0; page < pages; page += kPagesAtOnce) {
         const std::uint64_t n = std::min(kPagesAtOnce, pages - page);
-        read_pages(spare, sb, 0, page, n, first);
-        read_pages(spare, sb, 1, page, n, second);
+        must_read(read_pages(spare, sb, 0, page, n, first));
+        must_read(read_pages(spare, sb, 1, page, n, second));
         judge_pages(sb, page, n, first, second, table);
     }
     settle_claims(table);
     count(table);
     const std::uint64_t beyond =
         std::min(next_table_step(sb, ready), pages_for(sb, dmr_le64(sb.slots)));
-    if (used_entry_in_pages(spare, sb, pages, beyond - pages)) {
+    bool used = false;
+    must_read(used_entry_in_pages(spare, sb, pages, beyond - pages, used));
+    if (used) {
         table.report.above_ready = 1;
     }
     return table;
 }
 
-bool used_entry_in_pages(Device& spare, const dmr_superblock& sb, std::uint64_t first,
-                         std::uint64_t count) {
+int used_entry_in_pages(Device& spare, const dmr_superblock& sb, std::uint64_t first,
+                        std::uint64_t count, bool& used) {
     const std::uint64_t per_page = dmr_entries_per_page(&sb);
     std::vector<dmr_entry> entries;
     for (const int copy : {0, 1}) {
-        read_pages(spare, sb, copy, first, count, entries);
+        if (const int error = read_pages(spare, sb, copy, first, count, entries); error != 0) {
+            return error;
+        }
         for (std::uint64_t i = 0; i < entries.size(); i++) {
             if (entries[i].sequence != 0 &&
                 dmr_entry_valid(&sb, &entries[i], first * per_page + i)) {
-                return true;
+                used = true;
+                return 0;
             }
         }
     }
-    return false;
+    return 0;
 }
 
 }  // namespace dmremap

@@ -31,13 +31,14 @@ struct LoadedTable {
     TableReport report;
 };
 
-// Throws Refusal(system) when memory does not suffice for the table, bad_alloc for what comes
-// after.
+// Throws Refusal(system) when memory does not suffice for the table, or a page cannot be read for
+// another reason than damage; bad_alloc for what comes after.
 LoadedTable load_table(Device& spare, const dmr_superblock& sb);
 
-// True when an entry that has been used lies in the pages from `first` on: the superblock is then
-// older than the table. Entries that were only initialised do not count.
-bool used_entry_in_pages(Device& spare, const dmr_superblock& sb, std::uint64_t first,
-                         std::uint64_t count);
+// Whether an entry that has been used lies in the pages from `first` on: the superblock is then
+// older than the table. Entries that were only initialised do not count. Returns the errno of
+// read_pages().
+int used_entry_in_pages(Device& spare, const dmr_superblock& sb, std::uint64_t first,
+                        std::uint64_t count, bool& used);
 
 }  // namespace dmremap

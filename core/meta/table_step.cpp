@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/device/error_class.h"
 #include "core/meta/page_io.h"
 
 namespace dmremap {
@@ -29,12 +30,16 @@ int initialise_pages(Device& spare, const dmr_superblock& sb, std::uint64_t firs
         }
         for (const int copy : {0, 1}) {
             const std::uint64_t offset = dmr_page_offset(&sb, copy, first + p);
-            if (spare.write(offset, page.data(), dmr_le32(sb.page_size)) != 0) {
+            const int error = spare.write(offset, page.data(), dmr_le32(sb.page_size));
+            if (error != 0 && classify(error) != ErrorClass::medium) {
+                return error;
+            }
+            if (error != 0) {
                 bad[p] = static_cast<std::uint8_t>(bad[p] | (1 << copy));
             }
         }
     }
-    return spare.flush();
+    return 0;
 }
 
 }  // namespace dmremap

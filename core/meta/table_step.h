@@ -18,9 +18,9 @@ namespace dmremap {
 // beyond the table's end; the caller clips.
 std::uint64_t next_table_step(const dmr_superblock& sb, std::uint64_t ready);
 
-// Writes free entries to both copies of the pages [first, first + count) and flushes. bad[i] is set
-// when copy 0 (bit 0) or copy 1 (bit 1) of page first + i could not be written. Returns the errno
-// of a failed flush.
+// Writes free entries to both copies of the pages [first, first + count); the caller flushes.
+// bad[i] is set when the medium of copy 0 (bit 0) or copy 1 (bit 1) of page first + i does not take
+// it. Returns the errno of a write that failed for another reason: then it went no further.
 int initialise_pages(Device& spare, const dmr_superblock& sb, std::uint64_t first,
                      std::uint64_t count, std::vector<std::uint8_t>& bad);
 

@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
+#include <functional>
 
 #include "core/meta/examine.h"
+#include "core/meta/format_spare.h"
 #include "core/refusal.h"
 #include "tests/support/test_pair.h"
 
@@ -166,6 +169,69 @@ TEST(Promises, P4_ANumberOnACopyThatNobodyCouldReadIsNotUsedAgain) {
     pair.spare->heal_all();
     ASSERT_NO_THROW(pair.open());
     EXPECT_EQ(read_sectors(*pair.disk, 80, 8), pattern(80, 8, 3));
+}
+
+// Only the medium's errors are damage. Of a copy that nobody could ask for it is not known whether
+// it is the newest, and an older one must not win by that.
+TEST(Promises, P4_ACopyThatNobodyCouldAskForIsNotDamaged) {
+    TestPair pair;
+    pair.fill_main(1);
+    pair.format();
+    pair.open();
+    ASSERT_EQ(pair.disk->remap(80, 8).changed, 1u);
+    pair.close();
+    const dmr_superblock sb = pair.superblock();
+    std::vector<std::uint64_t> places = {dmr_page_offset(&sb, 0, 0), dmr_page_offset(&sb, 1, 0)};
+    for (unsigned i = 0; i < dmr_copies(pair.spare->size()); ++i)
+        places.push_back(dmr_copy_offsets[i]);
+    const auto before = pair.spare->snapshot();
+    const auto refused = [&](const std::function<void(Device&)>& use) {
+        const auto device = pair.spare->device();
+        try {
+            use(*device);
+        } catch (const Refusal& refusal) {
+            EXPECT_TRUE(pair.spare->snapshot() == before) << "refused, and written";
+            return refusal.kind() == RefusalKind::system &&
+                   std::string(refusal.what()).find("cannot be read just now") != std::string::npos;
+        }
+        return false;
+    };
+    for (const std::uint64_t place : places) {
+        for (const int error : {ENOMEM, ENODEV, ENXIO, EAGAIN, EINTR, EBADF, ENOSPC}) {
+            SCOPED_TRACE(std::to_string(place) + ": " + std::strerror(error));
+            pair.spare->set_hook([&](const Call& call) {
+                return call.op == Op::read && call.offset <= place &&
+                               call.offset + call.length > place
+                           ? error
+                           : Medium::kPass;
+            });
+            EXPECT_TRUE(refused([&](Device&) { pair.open(); }));
+            EXPECT_TRUE(refused([](Device& spare) { examine_spare(spare, true); }));
+            EXPECT_TRUE(refused([](Device& spare) { repair_spare(spare); }));
+            if (place == places[0] || place == places[1]) continue;
+            EXPECT_TRUE(refused([&](Device& spare) {
+                FormatOptions options;
+                options.force = true;
+                format_spare(*pair.main->device(), spare, options);
+            }));
+        }
+        pair.spare->set_hook([&](const Call& call) {
+            return call.op == Op::read && call.offset <= place && call.offset + call.length > place
+                       ? EIO
+                       : Medium::kPass;
+        });
+        const auto device = pair.spare->device();
+        EXPECT_TRUE(examine_spare(*device, true).fatal.empty());
+        pair.spare->set_hook(nullptr);
+    }
+    // An error that passes is none.
+    unsigned asked = 0;
+    pair.spare->set_hook([&](const Call& call) {
+        return call.op == Op::read && asked++ < 2 ? EAGAIN : Medium::kPass;
+    });
+    EXPECT_NO_THROW(pair.open());
+    pair.spare->set_hook(nullptr);
+    EXPECT_TRUE(pair.remap_of(10));
 }
 
 TEST(Promises, P4_RescueIsForReadingOnly) {

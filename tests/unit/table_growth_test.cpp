@@ -152,6 +152,24 @@ TEST(TableGrowth, ASuperblockThatTakesNoWriteEndsTheTable) {
     EXPECT_FALSE(open.table.allocate());
 }
 
+TEST(TableGrowth, ASpareThatDoesNotAnswerIsNotFull) {
+    for (const Op op : {Op::read, Op::write}) {
+        FormattedSpare spare;
+        OpenSpare open(spare);
+        exhaust(open.table);
+        const std::string next = "first " + std::to_string(open.table.pages());
+        for (const int answer : {ENOMEM, EAGAIN}) {
+            spare.fail(op, {next}, answer);
+            int error = 0;
+            EXPECT_FALSE(open.table.allocate(error));
+            EXPECT_EQ(error, answer);
+        }
+        spare.fail_nothing();
+        EXPECT_FALSE(open.table.broken());
+        EXPECT_TRUE(open.table.allocate());
+    }
+}
+
 TEST(TableGrowth, AFailedFlushBreaksTheTable) {
     for (const unsigned flush : {1u, 2u, 3u}) {
         FormattedSpare spare;
