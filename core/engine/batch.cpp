@@ -41,6 +41,7 @@ int Batch::write_new_slot(const BlockData& data, std::uint64_t& slot) {
             return give_up(ENOMEM);
         }
         if (!free) {
+            io_.judge_spare(Op::write, disk_.table->device_error());
             return give_up(none);
         }
         const std::uint64_t offset = disk_.slot_offset(*free);
@@ -164,6 +165,17 @@ void Batch::fail(Staged& staged, int error) {
                        disk_.spare->info().name, "; unmount, check the spare, and mount again");
 }
 
+// The error of one that is only in want of resources leaves the change as it is, to be tried again.
+bool Batch::may_pass(int error) { return classify(error) == ErrorClass::resource; }
+
+void Batch::find_slot(Staged& staged) {
+    const int error = write_new_slot(*staged.data, staged.slot);
+    staged.slotless = error != 0;
+    if (error != 0 && !may_pass(error)) {
+        fail(staged, error);
+    }
+}
+
 // An entry write was issued to a page that then failed: the same change on another page.
 void Batch::send_elsewhere(Staged& staged) {
     const std::uint64_t failed_slot = staged.slot;
@@ -176,6 +188,10 @@ void Batch::send_elsewhere(Staged& staged) {
         SectorMask bad = 0;
         const int error = io_.salvage_spare(disk_.slot_offset(failed_slot), staged.data->data(),
                                             disk_.block_length(staged.block), bad);
+        if (may_pass(error)) {
+            staged.data.reset();
+            return;
+        }
         if (error != 0 || (bad & ~staged.lost) != 0) {
             fail(staged, EIO);
             return;
@@ -184,9 +200,7 @@ void Batch::send_elsewhere(Staged& staged) {
     } else {
         disk_.table->give_back(failed_slot);
     }
-    if (const int error = write_new_slot(*staged.data, staged.slot); error != 0) {
-        fail(staged, error);
-    }
+    find_slot(staged);
 }
 
 void Batch::publish(Staged& staged) {
@@ -250,8 +264,12 @@ void Batch::try_commit(int tried) {
 // Throws bad_alloc, and then has changed nothing.
 void Batch::commit_claims(int tried) {
     std::vector<Staged*> order;
+    order.reserve(staged_.size());
     for (Staged& staged : staged_) {
-        if (!staged.settled && !staged.unmap) {
+        if (staged.slotless && !staged.settled) {
+            find_slot(staged);
+        }
+        if (!staged.settled && !staged.unmap && !staged.slotless) {
             order.push_back(&staged);
         }
     }
@@ -264,13 +282,11 @@ void Batch::commit_claims(int tried) {
         }
         return;
     }
-    std::vector<EntryChange> changes;
-    for (const EntryChange& erasure : erasures_) {
-        // On a retired page nothing is written: the claim stays superseded by the newer one.
-        if (!disk_.table->retired(erasure.slot)) {
-            changes.push_back(erasure);
-        }
-    }
+    // On a retired page nothing is written: the claim stays superseded by the newer one.
+    std::erase_if(erasures_, [this](const EntryChange& erasure) {
+        return disk_.table->retired(erasure.slot);
+    });
+    std::vector<EntryChange> changes = erasures_;
     const std::size_t first = changes.size();
     for (const Staged* const staged : order) {
         changes.push_back(
@@ -284,12 +300,20 @@ void Batch::commit_claims(int tried) {
     }
     const bool was_broken = disk_.table->broken();
     const std::vector<CommitOutcome> outcomes = disk_.table->commit(changes);
-    erasures_.clear();
+    io_.judge_spare(Op::write, disk_.table->device_error());
+    std::size_t refusals = 0;
+    for (std::size_t i = 0; i < first; i++) {
+        if (outcomes[i] == CommitOutcome::refused) {
+            erasures_[refusals++] = erasures_[i];
+        }
+    }
+    erasures_.erase(erasures_.begin() + static_cast<std::ptrdiff_t>(refusals), erasures_.end());
     if (std::ranges::find(outcomes, CommitOutcome::page_failed) != outcomes.end()) {
         disk_.table->look_further(1ull << tried);
     }
     for (std::size_t i = 0; i < order.size(); i++) {
-        order[i]->issued = order[i]->issued || !was_broken;
+        const bool refused = outcomes[first + i] == CommitOutcome::refused;
+        order[i]->issued = order[i]->issued || !(was_broken || refused);
         switch (outcomes[first + i]) {
             case CommitOutcome::durable:
                 publish(*order[i]);
@@ -299,6 +323,8 @@ void Batch::commit_claims(int tried) {
                 break;
             case CommitOutcome::unknown:
                 fail(*order[i], EIO);
+                break;
+            case CommitOutcome::refused:  // it is tried again
                 break;
         }
     }
@@ -318,7 +344,9 @@ void Batch::commit() {
     }
     for (Staged& staged : staged_) {
         if (!staged.settled) {
-            fail(staged, ENOMEM);  // or EIO: only for want of memory is no entry written by now
+            // Or EIO, when an entry was written. The spare refused it, or there was no memory.
+            const int refused = disk_.table->device_error();
+            fail(staged, refused != 0 ? refused : ENOMEM);
         }
         results_.at(staged.block) = staged.result;
     }

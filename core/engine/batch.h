@@ -15,6 +15,10 @@
 //
 // Blocks that go back to main come last, in a commit of their own: see batch_unmap.cpp.
 //
+// Want of resources (no memory, no room under an image) sends nothing elsewhere and fences nothing
+// by itself: what was refused before an entry write was issued is made again, and fails with its
+// errno when that has been in vain; what needs another slot and gets none just now asks again.
+//
 // Erasures (old slots that become bad or free) wait for the commit after the one that made their
 // replacement durable: see entry_table.h.
 //
@@ -85,8 +89,9 @@ private:
         std::unique_ptr<BlockData> data;  // null: marks only, the slot holds the data
         SectorMask cleared = 0;           // marks that go
         bool salvaged = false;
-        bool unmap = false;   // the entry becomes free; data is what main holds
-        bool issued = false;  // an entry write was issued to some copy
+        bool unmap = false;     // the entry becomes free; data is what main holds
+        bool issued = false;    // an entry write was issued to some copy
+        bool slotless = false;  // it was, and now the change needs another slot
         bool settled = false;
         int result = 0;
         int refused = 0;  // the result of an unmap that had to become a move
@@ -104,6 +109,8 @@ private:
     void publish_unmap(Staged& staged);
     void back_to_a_slot(Staged& staged);
     void send_elsewhere(Staged& staged);
+    static bool may_pass(int error);
+    void find_slot(Staged& staged);
     void publish(Staged& staged);
     void fail(Staged& staged, int error);
 

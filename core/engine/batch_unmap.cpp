@@ -82,9 +82,7 @@ void Batch::back_to_a_slot(Staged& staged) {
     staged.unmap = false;
     staged.refused = EIO;
     staged.old = OldSlot{.slot = staged.slot, .bad = false, .same = false};
-    if (const int error = write_new_slot(*staged.data, staged.slot); error != 0) {
-        fail(staged, error);
-    }
+    find_slot(staged);
 }
 
 // Throws bad_alloc, and then no entry was written; blocks that are refused already stay so.
@@ -100,6 +98,11 @@ void Batch::commit_unmaps() {
     }
     std::vector<EntryChange> changes;
     changes.reserve(order.size());
+    // A page that is owed a copy could hold an older claim.
+    if (disk_.table->pay_back() != 0 && !disk_.table->broken()) {
+        io_.judge_spare(Op::write, disk_.table->device_error());
+        return;  // all are tried again
+    }
     const bool flushed = io_.flush_main() == 0;
     std::erase_if(order, [&](Staged* staged) {
         staged->result = flushed ? judge_unmap(*staged) : EIO;
@@ -113,8 +116,12 @@ void Batch::commit_unmaps() {
         return;
     }
     const std::vector<CommitOutcome> outcomes = disk_.table->commit(changes);
+    io_.judge_spare(Op::write, disk_.table->device_error());
     for (std::size_t i = 0; i < order.size(); i++) {
         Staged& staged = *order[i];
+        if (outcomes[i] == CommitOutcome::refused) {
+            continue;  // it is tried again
+        }
         staged.issued = true;
         if (outcomes[i] == CommitOutcome::unknown) {
             fail(staged, EIO);

@@ -1,45 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "core/engine/block_io.h"
 
-#include <chrono>
 #include <cstring>
-#include <thread>
 
-#include "core/device/error_class.h"
+#include "core/device/patience.h"
 
 namespace dmremap {
 
-namespace {
-
-constexpr int kResourceTries = 6;  // pauses of 1, 2, 4, 8, 16 ms
-
-}  // namespace
-
 int BlockIo::call(Device& device, Op op, std::uint64_t offset, std::byte* data,
                   std::uint64_t length) {
-    int error = 0;
-    for (int tried = 0; tried < kResourceTries; tried++) {
-        switch (op) {
-            case Op::read:
-                error = device.read(offset, data, length);
-                break;
-            case Op::write:
-                error = device.write(offset, data, length);
-                break;
-            default:
-                error = device.flush();
-                break;
-        }
+    const auto once = [&] {
+        const int error = op == Op::read    ? device.read(offset, data, length)
+                          : op == Op::write ? device.write(offset, data, length)
+                                            : device.flush();
         if (&device == disk_.main.get()) {
             disk_.counters->main_call(op, error == 0);
         } else {
             disk_.counters->spare_call(op, error == 0);
         }
-        if (classify(error) != ErrorClass::resource || op == Op::flush) {
-            break;
-        }
-        std::this_thread::sleep_for(std::chrono::milliseconds(1 << tried));
-    }
+        return error;
+    };
+    const int error = op == Op::flush ? once() : patiently(once);
     if (&device == disk_.spare.get()) {
         judge_spare(op, error);
     } else if (classify(error) == ErrorClass::gone) {

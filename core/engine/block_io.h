@@ -4,7 +4,7 @@
 // gate.
 //
 // Errors are errnos of the devices. Resource errors (ENOMEM, EAGAIN, ...) are tried again a few
-// times with short pauses before they are returned.
+// times with short pauses before they are returned (patience.h).
 #pragma once
 
 #include <cstddef>
@@ -43,9 +43,12 @@ public:
     int salvage_main(std::uint64_t offset, std::byte* data, std::uint64_t length, SectorMask& bad);
     int salvage_spare(std::uint64_t offset, std::byte* data, std::uint64_t length, SectorMask& bad);
 
+    // What the spare answered, to anybody: of a spare that is gone, or has no room under it, or is
+    // back, people are told.
+    void judge_spare(Op op, int error);
+
 private:
     int call(Device& device, Op op, std::uint64_t offset, std::byte* data, std::uint64_t length);
-    void judge_spare(Op op, int error);
     int salvage(Device& device, std::uint64_t offset, std::byte* data, std::uint64_t length,
                 SectorMask& bad);
 

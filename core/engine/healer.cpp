@@ -14,7 +14,7 @@ constexpr std::size_t kActiveAtOnce = 128;
 constexpr std::size_t kMovesAtOnce = 64;
 constexpr std::size_t kChoresAtOnce = 8;
 constexpr unsigned kTurnsWithoutChore = 32;  // then one has its turn although requests wait
-constexpr auto kBreakerLooks = std::chrono::seconds(5);
+constexpr auto kLooksAgain = std::chrono::seconds(5);
 
 std::uint64_t first_block(const Piece& piece) { return piece.offset / DMR_BLOCK_SIZE; }
 std::uint64_t last_block(const Piece& piece) {
@@ -75,8 +75,8 @@ std::chrono::steady_clock::time_point Healer::next_retry() const {
 }
 
 std::chrono::steady_clock::time_point Healer::next_wake() const {
-    return disk_.breaker->tripped()
-               ? std::min(next_retry(), std::chrono::steady_clock::now() + kBreakerLooks)
+    return disk_.breaker->tripped() || disk_.table->owes()
+               ? std::min(next_retry(), std::chrono::steady_clock::now() + kLooksAgain)
                : next_retry();
 }
 
@@ -95,6 +95,7 @@ void Healer::serve() {
             continue;
         }
         disk_.breaker->try_reset();
+        pay_back();
         std::unique_lock lock(mutex_);
         const bool idle = waiting_.empty() && active_.empty() && chores_.empty() &&
                           first_ == nullptr && first_work_ == nullptr && first_errand_ == nullptr;
@@ -120,6 +121,16 @@ void Healer::serve() {
     if (batch_.has_erasures()) {
         batch_.commit();
         batch_.reset();
+    }
+}
+
+// What the table owes a page is written when somebody commits, and here, where nobody does.
+void Healer::pay_back() {
+    try {
+        if (disk_.table->owes() && disk_.writable()) {
+            io_.judge_spare(Op::write, disk_.table->pay_back());
+        }
+    } catch (const std::bad_alloc&) {  // it waits
     }
 }
 
@@ -195,7 +206,8 @@ void Healer::find_chores() {
             }
         });
     }
-    if (chores_.empty() && waiting_.empty() && active_.empty() && disk_.writable()) {
+    if (chores_.empty() && waiting_.empty() && active_.empty() && disk_.writable() &&
+        !disk_.table->owes()) {
         for (const std::uint64_t slot :
              disk_.table->live_on_retired_pages(kMovesAtOnce + unmovable_.size())) {
             if (std::find(unmovable_.begin(), unmovable_.end(), slot) == unmovable_.end()) {
@@ -254,6 +266,7 @@ void Healer::carry_out(Job& job) {
             exclusive_.retry_lost(job.first);
             break;
         case Job::Kind::move:
+            unmovable_.reserve(unmovable_.size() + done_.size() + 1);  // see round()
             if (!exclusive_.move_away(job.slot)) {
                 unmovable_.push_back(job.slot);
             }
@@ -309,6 +322,9 @@ bool Healer::round() {
             } else {
                 job.work->result.refuse(block * DMR_SECTORS_PER_BLOCK, error);
             }
+        }
+        if (job.kind == Job::Kind::move && batch_.result(job.first) != 0) {
+            unmovable_.push_back(job.slot);
         }
     }
     batch_.reset();

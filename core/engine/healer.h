@@ -124,6 +124,7 @@ private:
     void close_gates();
     bool round();
     void finish();
+    void pay_back();
     void find_chores();
     void add_chores();
     void do_job(Job& job);
@@ -150,7 +151,7 @@ private:
     unsigned turns_without_chore_ = 0;
     std::vector<Job> done_;                  // in this round
     std::array<unsigned, kGates> closed_{};  // jobs active behind each gate
-    std::vector<std::uint64_t> unmovable_;   // slots on retired pages that cannot be read
+    std::vector<std::uint64_t> unmovable_;   // slots on retired pages that cannot be moved just now
     std::chrono::steady_clock::time_point last_retry_;
     unsigned low_mark_ = 100;          // percent of free slots last reported
     std::uint64_t retired_pages_ = 0;  // last reported

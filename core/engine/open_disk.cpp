@@ -81,7 +81,8 @@ void forget_retries(Context& disk) {
     });
     for (const CommitOutcome outcome : disk.table->commit(changes)) {
         if (outcome != CommitOutcome::durable) {
-            refuse_write_failure(*disk.spare, "the entry table", EIO);
+            const int refused = disk.table->device_error();
+            refuse_write_failure(*disk.spare, "the entry table", refused != 0 ? refused : EIO);
         }
     }
     dmr_superblock sb = disk.superblocks->current();

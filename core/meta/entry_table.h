@@ -22,6 +22,17 @@
 //   * page write of step 2 fails: durable once, published; the page is retired.
 //   * flush of step 2 fails: durable once, published; nothing is ever written again.
 //
+// All this is for the medium's errors. A write that fails for want of resources (no memory, no room
+// under an image, the device gone: see error_class.h) says nothing of the page and retires none. It
+// is tried again, the same snapshot; then the copy is read:
+//   * in step 1, when it holds what it held before, the change was never made: `refused`.
+//   * otherwise the page is owed a copy. It is as good as retired, and nothing at all is committed,
+//     until that copy is written from what memory says, and flushed: pay_back(), which each commit
+//     begins with. In step 1 that takes the change back before anything else is built on the page
+//     (`page_failed`, and it goes elsewhere, behind the payment); in step 2 it makes it durable
+//     twice. So of a page's two copies one is whole all the time, and never do two pages wait for
+//     one that are not of the same commit.
+//
 // An erasure (a slot becomes free or bad) goes into a commit only after the claim that replaced it
 // is durable in an earlier one: were both in one page write, a torn write could leave neither.
 //
@@ -38,7 +49,8 @@
 // what lived there until one of them took it. A page whose copies do not both take it is retired,
 // and the healer moves what lives there; if neither does, what moved away leaves a page that no
 // opener can read, and people must be told. Only the medium's errors speak against a copy: a spare
-// that is gone, or is somebody else's by now, is left alone.
+// that is gone, or is somebody else's by now, is left alone, and a page whose other copy is good is
+// owed one that cannot be written just now.
 //
 // Threads: one owner changes (the healer's thread, or the opener before it starts); the const
 // members may be called from any thread.
@@ -77,10 +89,12 @@ enum class PageCheck : std::uint8_t {
     repaired,  // both copies are good again
     retired,   // one is
     lost,      // none is; retired, too
-    unknown,   // the spare cannot be asked now; nothing was done
+    unknown,   // the spare cannot be asked, or cannot be written, now
 };
 
-enum class CommitOutcome : std::uint8_t { durable, page_failed, unknown };
+// Refused: no entry write was issued, for a reason that is no fault of the page's, see
+// device_error(); the same change can be made again.
+enum class CommitOutcome : std::uint8_t { durable, page_failed, unknown, refused };
 
 struct LiveRemap {
     std::uint64_t block, slot, time;
@@ -129,6 +143,16 @@ public:
     // first write.
     std::vector<CommitOutcome> commit(std::span<const EntryChange> changes);
 
+    // Writes what pages are owed, if any. 0: nothing is owed any more, or nothing can be for the
+    // medium's sake; EIO: the table is broken; else the errno for which it must wait. Between
+    // commits. Throws bad_alloc.
+    int pay_back();
+    bool owes() const { return !owed_.empty(); }  // owner's thread only
+
+    // What the spare answered last to a commit or to growing that it did not take whole; 0 where it
+    // took all. Owner's thread only.
+    int device_error() const { return device_error_; }
+
     // Whether an older claim on the block is still to be erased, or may be on a page that cannot be
     // written: then its winner must not be freed. Owner's thread only.
     bool may_have_older_claim(std::uint64_t block) const;
@@ -167,23 +191,34 @@ public:
     }
 
 private:
+    // How a copy took a page. Untouched: it did not, and holds what it held. Unsure: it did not,
+    // and may hold anything. Failed: so, for the medium's sake.
+    enum class Put : std::uint8_t { done, failed, untouched, unsure };
     struct PageWrite {
-        std::uint64_t page;
         std::vector<dmr_entry> image;
-        bool failed;
+        Put first;
+    };
+    struct Scratch {
+        std::vector<dmr_entry> before, found;  // of a page
     };
 
     std::uint64_t collect_live(std::uint64_t from,
                                std::vector<std::pair<std::uint64_t, dmr_entry>>& batch) const;
     dmr_entry sealed(std::uint64_t slot) const;  // with its CRC
     std::vector<dmr_entry> page_image(std::uint64_t page) const;
+    void fill_image(std::uint64_t page, std::vector<dmr_entry>& image) const;
     enum class Copy : std::uint8_t { good, bad, unknown };
     Copy look_at(int copy, std::uint64_t page, const std::vector<dmr_entry>& image,
                  std::vector<dmr_entry>& found);
-    bool rewrite(int copy, std::uint64_t page, const std::vector<dmr_entry>& image,
-                 std::vector<dmr_entry>& found);
-    bool write_page(int copy, std::uint64_t page, const std::vector<dmr_entry>& image);
+    int rewrite(int copy, std::uint64_t page, const std::vector<dmr_entry>& image,
+                std::vector<dmr_entry>& found);
+    int write_page(int copy, std::uint64_t page, const std::vector<dmr_entry>& image);
+    Put put(int copy, std::uint64_t page, const std::vector<dmr_entry>& image, Scratch& scratch);
+    int worse_copy(std::uint64_t page) const;
+    void set_health(std::uint64_t page, PageHealth health);  // the caller holds the mutex
     void retire(std::uint64_t page);
+    void room_to_owe(std::size_t pages);              // throws bad_alloc
+    void owe(std::uint64_t page, PageHealth health);  // after room_to_owe()
     int grow();
     bool usable(std::uint64_t slot) const;
     void account(const dmr_entry& entry, int sign);
@@ -195,12 +230,14 @@ private:
     std::uint64_t next_sequence_;
     std::uint64_t hint_ = 0;  // where the search for a free slot goes on
     bool broken_ = false;
+    int device_error_ = 0;
     std::unordered_set<std::uint64_t> reserved_;
 
     mutable std::mutex mutex_;  // the rest; never held across I/O
     bool full_grown_ = false;   // no further step can be initialised
     PackedEntries entries_;
     std::vector<PageHealth> pages_;
+    std::vector<std::uint64_t> owed_;  // pages with one good copy that shall get the other
     std::unordered_set<std::uint64_t> superseded_;
     std::uint64_t free_ = 0;  // free slots on good pages
     std::uint64_t commits_ = 0;

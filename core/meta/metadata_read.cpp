@@ -3,25 +3,13 @@
 
 #include <cstring>
 
+#include "core/device/patience.h"
 #include "core/refusal.h"
 
 namespace dmremap {
 
-namespace {
-
-constexpr int kTries = 3;
-
-}  // namespace
-
 int read_metadata(Device& spare, std::uint64_t offset, void* data, std::uint64_t length) {
-    int error = 0;
-    for (int tried = 0; tried < kTries; tried++) {
-        error = spare.read(offset, data, length);
-        if (error == 0 || is_damage(error) || classify(error) == ErrorClass::gone) {
-            break;
-        }
-    }
-    return error;
+    return patiently([&] { return spare.read(offset, data, length); });
 }
 
 void refuse_unread(const Device& spare, const std::string& what, int error) {

@@ -17,7 +17,7 @@ namespace dmremap {
 
 inline bool is_damage(int error) { return classify(error) == ErrorClass::medium; }
 
-// As Device::read; what is neither damage nor a device that is gone is tried again. Does not throw.
+// As Device::read; a resource error is tried again, with pauses (patience.h). Does not throw.
 int read_metadata(Device& spare, std::uint64_t offset, void* data, std::uint64_t length);
 
 // Throws Refusal(system): `what` could not be read, for `error`, which is no damage.

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "core/device/error_class.h"
+#include "core/device/patience.h"
 #include "core/meta/page_io.h"
 
 namespace dmremap {
@@ -30,7 +30,8 @@ int initialise_pages(Device& spare, const dmr_superblock& sb, std::uint64_t firs
         }
         for (const int copy : {0, 1}) {
             const std::uint64_t offset = dmr_page_offset(&sb, copy, first + p);
-            const int error = spare.write(offset, page.data(), dmr_le32(sb.page_size));
+            const int error =
+                patiently([&] { return spare.write(offset, page.data(), dmr_le32(sb.page_size)); });
             if (error != 0 && classify(error) != ErrorClass::medium) {
                 return error;
             }

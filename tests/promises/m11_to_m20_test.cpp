@@ -330,6 +330,38 @@ TEST(Mistakes, M20_WantOfMemoryMarksNoSlotBad) {
     }
 }
 
+// The same for a page of the entry table, of which either copy can be the one.
+TEST(Mistakes, M20_WantOfResourcesRetiresNoPageAndFencesNothing) {
+    for (const char* error : {"ENOMEM", "EAGAIN", "ENOSPC"}) {
+        for (const int copy : {0, 1}) {
+            for (const char* where :
+                 {"bad write %", "bad write % times=2", "bad write % times=2 torn=1"}) {
+                Opened pair;
+                const dmr_superblock geometry = pair.superblock();
+                const std::uint64_t page = dmr_page_offset(&geometry, copy, 0) / kSector;
+                std::string rule = where;
+                rule.replace(rule.find('%'), 1, std::to_string(page) + "+" + "8");
+                SCOPED_TRACE(rule + " error=" + error);
+                pair.plan->apply("main bad write 80+80\nspare " + rule + " error=" + error + "\n");
+                const int result = write_sectors(*pair.disk, 80, 8, 2);
+                EXPECT_EQ(pair.disk->status().retired_pages, 0u);
+                EXPECT_FALSE(pair.has_cause("commit_failed"));
+                EXPECT_EQ(pair.disk->status().state,
+                          pair.has_cause("spare_fs_full") ? State::degraded : State::healthy);
+                const std::uint32_t version = result == 0 ? 2 : 1;
+                EXPECT_EQ(read_sectors(*pair.disk, 80, 8), pattern(80, 8, version));
+                pair.plan->apply("spare clear\n");
+                EXPECT_EQ(write_sectors(*pair.disk, 88, 8, 3), 0);
+                EXPECT_FALSE(pair.has_cause("spare_fs_full"));
+                EXPECT_EQ(pair.disk->status().state, State::healthy);
+                pair.reopen();
+                EXPECT_EQ(read_sectors(*pair.disk, 80, 8), pattern(80, 8, version));
+                EXPECT_EQ(read_sectors(*pair.disk, 88, 8), pattern(88, 8, 3));
+            }
+        }
+    }
+}
+
 TEST(Mistakes, M20_AFullFileSystemUnderTheSpareMarksNoSlotBad) {
     for (const char* error : {"ENOSPC", "EDQUOT"}) {
         SCOPED_TRACE(error);
