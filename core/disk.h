@@ -40,9 +40,11 @@ struct OpenOptions {
     bool read_only = false;            // write nothing, neither to main nor to the spare
     bool rescue = false;               // with read_only: open even where metadata is lost for good
     bool accept_changed_main = false;  // go on although main was written while detached
-    bool take_over = false;            // go on although another machine's mark is on the spare
-    unsigned lock_wait_seconds = 5;    // how long to wait for a closing owner
-    std::string holder = "dmremap";    // name for the in-use mark, at most 31 bytes
+    // overwritten_sentence() of the spare: if not empty it is refused, but to a rescue.
+    std::string overwritten;
+    bool take_over = false;          // go on although another machine's mark is on the spare
+    unsigned lock_wait_seconds = 5;  // how long to wait for a closing owner
+    std::string holder = "dmremap";  // name for the in-use mark, at most 31 bytes
     // Any thread; must neither block nor call the disk, nor throw but bad_alloc; may be empty.
     std::function<void(const Event&)> on_event;
     Clock clock;  // by which scans are due and days are told apart

@@ -4,6 +4,7 @@
 
 #include "core/meta/examine.h"
 #include "core/pair/pair.h"
+#include "core/pair/signature.h"
 #include "core/refusal.h"
 #include "ctl/text.h"
 #include "ctl/verb.h"
@@ -89,6 +90,8 @@ Answer run(const Arguments& arguments) {
     const auto spare = open_spare(path, !repair, PairOptions().lock_wait_seconds);
     SpareReport report = examine_spare(*spare, true);
     refuse_if_beyond_judgement(report, path);
+    const std::string overwritten = overwritten_sentence(*spare);
+    if (!overwritten.empty()) report.fatal.push_back(overwritten);
     Findings findings;
     if (repair && report.fatal.empty() && !report.repairable.empty()) {
         findings.repaired = repair_spare(*spare);

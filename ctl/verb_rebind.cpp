@@ -4,6 +4,8 @@
 
 #include "core/meta/examine.h"
 #include "core/pair/pair.h"
+#include "core/pair/signature.h"
+#include "core/refusal.h"
 #include "ctl/text.h"
 #include "ctl/verb.h"
 
@@ -26,6 +28,9 @@ Answer run(const Arguments& arguments) {
     PairOptions options;
     options.main_read_only = true;
     const DevicePair pair = open_pair(main, spare, options);
+    const std::string overwritten = overwritten_sentence(*pair.spare);
+    if (!overwritten.empty() && examine_spare(*pair.spare, false).has_superblock)
+        throw Refusal(RefusalKind::refused, overwritten);
     const std::string difference = rebind_spare(*pair.main, *pair.spare, arguments.has("force"));
 
     Answer answer;

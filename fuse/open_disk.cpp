@@ -12,6 +12,7 @@
 #include "core/format.h"
 #include "core/meta/format_spare.h"
 #include "core/pair/pair.h"
+#include "core/pair/signature.h"
 
 namespace dmremap {
 
@@ -68,6 +69,7 @@ OpenedDisk open_disk(const MountOptions& options,
     if (!options.inject.empty()) opened.faults = FaultPlan::load(options.inject);
 
     DevicePair pair = options.demo_size ? make_demo(options) : open_devices(options);
+    const std::string overwritten = overwritten_sentence(*pair.spare);
     auto plan = opened.faults;
     if (options.demo_size) {
         if (!plan) plan = FaultPlan::parse("");
@@ -84,6 +86,7 @@ OpenedDisk open_disk(const MountOptions& options,
     open.read_only = options.read_only;
     open.rescue = options.rescue;
     open.accept_changed_main = options.accept_changed_main;
+    open.overwritten = overwritten;
     open.take_over = options.take_over;
     open.holder = "dmremapfs";
     open.on_event = on_event;

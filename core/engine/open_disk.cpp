@@ -129,6 +129,9 @@ std::unique_ptr<Disk> Disk::open(std::unique_ptr<Device> main, std::unique_ptr<D
 
     const SuperblockScan scan = scan_superblocks(spare_device);
     dmr_superblock sb = require_superblock(scan, spare_device, disk->main.get());
+    if (!options.overwritten.empty() && !options.rescue) {
+        throw Refusal(RefusalKind::refused, options.overwritten);
+    }
     require_geometry(sb, *disk->main, spare_device, !options.read_only);
     require_identity(sb, *disk->main, spare_device, options.accept_changed_main);
     const bool crashed = require_not_in_use(sb, spare_device, options.take_over);
@@ -139,6 +142,9 @@ std::unique_ptr<Disk> Disk::open(std::unique_ptr<Device> main, std::unique_ptr<D
     }
     if (!options.read_only && options.accept_changed_main) {
         require_forgettable(loaded, sb, spare_device);
+    }
+    if (!options.overwritten.empty()) {
+        disk->board->raise(State::degraded, "spare_overwritten", options.overwritten);
     }
     disk->geometry = sb;
     disk->parameters.store(load_parameters(sb));

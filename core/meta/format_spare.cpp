@@ -5,6 +5,7 @@
 #include "core/meta/format_spare.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <ctime>
 #include <vector>
@@ -194,7 +195,17 @@ void must(int error, const Device& spare, const char* what) {
     }
 }
 
-void destroy_old(Device& spare) {
+// Also what makes it look like something else, which an opener would refuse: signatures lie in the
+// edges, where nothing of ours does but one superblock copy.
+void destroy_old(Device& spare, bool foreign) {
+    if (foreign) {
+        const std::vector<std::uint8_t> edge(DMR_EDGE);
+        for (const std::uint64_t at :
+             std::array<std::uint64_t, 2>{0, spare.info().size - DMR_EDGE}) {
+            must(spare.write(at, edge.data(), edge.size()), spare,
+                 "what it held cannot be overwritten");
+        }
+    }
     const std::vector<std::uint8_t> zeros(DMR_SUPERBLOCK_SIZE);
     for (unsigned i = 0; i < dmr_copies(spare.info().size); i++) {
         must(spare.write(dmr_copy_offsets[i], zeros.data(), zeros.size()), spare,
@@ -227,7 +238,7 @@ FormatResult format_spare(Device& main, Device& spare, const FormatOptions& opti
         }
     }
 
-    destroy_old(spare);
+    destroy_old(spare, !options.foreign.empty());
     std::vector<std::uint8_t> bad;
     const std::uint64_t pages = pages_for(sb, dmr_le64(sb.table_ready));
     must(initialise_pages(spare, sb, 0, pages, bad), spare,

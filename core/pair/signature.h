@@ -4,11 +4,23 @@
 
 #include <string>
 
+#include "core/device/device.h"
+
 namespace dmremap {
 
 // "" when nothing is recognised, otherwise words for people: "ext4 file system labelled \"home\"",
 // "linux_raid_member", "gpt partition table". A dm-remap spare is not recognised here. Throws
 // Refusal(system) when the device cannot be probed.
 std::string foreign_content(const std::string& path);
+
+// The same of the first and the last MiB of a spare, which hold nothing of anybody's but one
+// superblock copy: what is recognised there was not put there through the disk, so somebody made it
+// over the spare. In between lie the slots, where a user's own data may look like anything. What
+// cannot be read counts as zeros. Throws Refusal(system) for want of memory.
+std::string foreign_at_the_edges(Device& spare);
+
+// Why a spare with such content must not be used: what was found, and what to do; "" where there is
+// none. Throws as foreign_at_the_edges().
+std::string overwritten_sentence(Device& spare);
 
 }  // namespace dmremap

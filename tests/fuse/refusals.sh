@@ -47,6 +47,21 @@ unchanged
 format "$main" "$spare" "--destroy=$uuid" >"$out"
 [ "$(uuid_of "$spare")" != "$uuid" ] || fail "--destroy made no new spare"
 
+# A spare that somebody made a file system over: neither mounted nor repaired nor bound anew, for the
+# slots may be overwritten; only a rescue reads it. Taking the signature away is taken at its word.
+mkfs.ext4 -q -F -E nodiscard -L oops "$spare"
+spare_sum=$(sha256sum <"$spare")
+refused 32 'ext4.*oops.*rescue' mount_pair "$main" "$spare"
+refused 32 'ext4.*oops.*rescue' "$bin/mount.dmremapfs" "$main" "$work/other" -o "spare=$spare,ro"
+refused 4 'ext4.*oops' ctl check "$spare"
+refused 4 'ext4.*oops' ctl check --repair "$spare"
+refused 1 'ext4.*oops' ctl rebind --main "$main" "$spare"
+unchanged
+"$bin/mount.dmremapfs" "$main" "$work/other" -o "spare=$spare,ro,rescue"
+grep -q 'oops' "$work/other/control/reasons" || fail "a rescue does not warn of the file system"
+fusermount3 -u "$work/other"
+unchanged
+
 truncate -s 1M "$work/tiny.img"
 refused 1 'small|at least' format "$main" "$work/tiny.img"
 truncate -s 16M "$work/foreign.img"
@@ -55,6 +70,7 @@ foreign_sum=$(sha256sum <"$work/foreign.img")
 refused 1 'ext4.*--force|--force.*ext4' format "$main" "$work/foreign.img"
 [ "$(sha256sum <"$work/foreign.img")" = "$foreign_sum" ] || fail "a refusal changed the spare"
 format "$main" "$work/foreign.img" --force >"$out"
+ctl check "$work/foreign.img" >"$out" || fail "what --force overwrote is still seen"
 
 # A spare that shrank is refused; bad words are usage errors.
 truncate -s 15M "$work/foreign.img"

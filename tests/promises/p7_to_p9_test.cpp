@@ -61,6 +61,22 @@ struct Closed : TestPair {
     }
 };
 
+// Found by who knows the device's path; nobody can say which slots were overwritten.
+TEST(Promises, P7_ASpareThatSomethingWasMadeOverIsLeftToARescue) {
+    Closed pair;
+    OpenOptions options;
+    options.overwritten = "spare holds an ext4 file system";
+    expect_refused(pair, {options.overwritten}, options);
+    options.read_only = true;
+    expect_refused(pair, {options.overwritten}, options);
+    options.rescue = true;
+    const auto before = pair.spare->snapshot();
+    pair.open(options);
+    EXPECT_TRUE(pair.has_cause("spare_overwritten"));
+    pair.close();
+    EXPECT_EQ(pair.spare->snapshot(), before);
+}
+
 TEST(Promises, P7_AnotherMainIsRefused) {
     Closed pair;
     pair.main->set_identity(identity("OTHER-7", *pair.main));

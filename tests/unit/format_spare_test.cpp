@@ -151,8 +151,13 @@ TEST(FormatSpare, ForeignContentWantsForce) {
     FormatOptions options;
     options.foreign = "an ext4 file system";
     expect_words(formatting(pair, options), {"SPARE-1", "an ext4 file system", "--force"});
+    // Nothing that could be recognised is left of it: an opener would refuse it.
+    for (const std::uint64_t at : {std::uint64_t{1024}, pair.spare->size() - 65536})
+        pair.spare->poke(at, "signature", 9);
     options.force = true;
     EXPECT_EQ(formatting(pair, options), "");
+    for (const std::uint64_t at : {std::uint64_t{1024}, pair.spare->size() - 65536})
+        EXPECT_EQ(pair.spare->peek(at, 9), zeros(9));
 }
 
 TEST(FormatSpare, BytesWhereItWritesWantForce) {

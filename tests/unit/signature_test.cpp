@@ -5,7 +5,9 @@
 
 #include <fstream>
 
+#include "core/device/fault_device.h"
 #include "core/refusal.h"
+#include "tests/support/test_pair.h"
 #include "tests/unit/scratch.h"
 
 namespace dmremap {
@@ -57,6 +59,65 @@ TEST(Signature, SeveralAreAllNamed) {
     const std::string found = foreign_content(image);
     EXPECT_NE(found.find("ext4 file system"), std::string::npos) << found;
     EXPECT_NE(found.find("dos partition table"), std::string::npos) << found;
+}
+
+// The edges of a spare in memory, through the device.
+struct Edges : test::TestPair {
+    Edges() { format(); }
+    void put_at(std::uint64_t offset, const std::string& bytes) {
+        spare->poke(offset, bytes.data(), bytes.size());
+    }
+    std::string found() { return foreign_at_the_edges(*spare->device()); }
+};
+
+const std::string kLuks("LUKS\xba\xbe\0\x02", 8);
+const std::string kPartition("\0\0\0\0\x83\0\0\0\0\x08\0\0\0\x08\0\0", 16);
+
+TEST(Signature, ASpareHasNothingForeignAtItsEdges) {
+    Edges spare;
+    EXPECT_EQ(spare.found(), "");
+    EXPECT_EQ(overwritten_sentence(*spare.spare->device()), "");
+}
+
+TEST(Signature, WhatWasMadeOverASpareIsFoundAtEitherEdge) {
+    {
+        Edges spare;
+        spare.put_at(0, kLuks);
+        EXPECT_EQ(spare.found(), "crypto_LUKS");
+        EXPECT_NE(overwritten_sentence(*spare.spare->device()).find("crypto_LUKS"),
+                  std::string::npos);
+    }
+    {
+        Edges spare;
+        spare.put_at(446, kPartition);
+        spare.put_at(510, "\x55\xaa");
+        EXPECT_EQ(spare.found(), "dos partition table");
+    }
+    {
+        // A RAID member of metadata 0.90: its superblock is in the last 128 KiB.
+        Edges spare;
+        std::string md(4096, '\0');
+        md.replace(0, 4, "\xfc\x4e\x2b\xa9");
+        md[8] = 90;
+        spare.put_at((spare.spare->size() & ~65535ull) - 65536, md);
+        EXPECT_EQ(spare.found(), "linux_raid_member");
+    }
+}
+
+// A user's disk image in the slots may begin with anything.
+TEST(Signature, SlotsMayHoldAnything) {
+    Edges spare;
+    spare.put_at(spare.spare->size() / 2, kLuks);
+    spare.put_at(1 << 20, kLuks);
+    EXPECT_EQ(spare.found(), "");
+}
+
+TEST(Signature, ABadSectorHidesNoOther) {
+    Edges spare;
+    spare.put_at(0, kLuks);
+    const auto device = make_fault_device(spare.spare->device(), "spare",
+                                          FaultPlan::parse("spare bad read 1000+16\n"));
+    EXPECT_EQ(foreign_at_the_edges(*device), "crypto_LUKS");
 }
 
 TEST(Signature, WhatCannotBeOpenedIsRefused) {
