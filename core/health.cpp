@@ -15,6 +15,7 @@ constexpr std::uint64_t kSpreadMatters = 1ull << 30;  // bytes of main
 constexpr std::uint32_t kGrowthDays = 7;
 constexpr std::uint32_t kForecastDays = 3;
 
+// log2(n + 1), rounded up.
 unsigned log_of(std::uint64_t n) { return static_cast<unsigned>(std::bit_width(n)); }
 
 std::string counted(std::uint64_t n, const std::string& what) {
@@ -31,12 +32,13 @@ struct Growth {
     std::uint64_t blocks = 0;
 };
 
-// Since the last day noted that is `at_least` days before the newest one; or since the first.
+// Since the last day noted that is `at_least` days before the newest one; or since the first. The
+// days ascend.
 Growth growth_since(const std::vector<DaySample>& days, std::uint32_t at_least) {
     if (days.size() < 2) return {};
     const DaySample& now = days.back();
     auto from = std::find_if(days.rbegin(), days.rend(), [&](const DaySample& sample) {
-        return sample.day + at_least <= now.day;
+        return now.day - sample.day >= at_least;
     });
     const DaySample& then = from == days.rend() ? days.front() : *from;
     return {now.day - then.day, now.remaps > then.remaps ? now.remaps - then.remaps : 0u};

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // How well a disk is, in a number and in sentences, from nothing but what was measured.
 //
-// The score begins at 100. Each of these takes away, and says so in a sentence; log2 of one more
-// than the number, rounded down, so that what is many times as much counts a little more:
+// The score begins at 100. Each of these takes away, and says so in a sentence; log2 is that of one
+// more than the number, rounded up, so that what is many times as much counts a little more. The
+// same figures stand in mount.dmremapfs(8):
 //
 //     lost sectors                    8 + 3 log2, at most 40
 //     remapped blocks                 2 log2, at most 20
