@@ -4,14 +4,16 @@
 #include <sys/stat.h>
 
 #include <array>
-#include <cstdio>
-#include <memory>
+#include <chrono>
 
-#include "ctl/text.h"
+#include "ctl/output_of.h"
 
 namespace dmremap::ctl {
 
 namespace {
+
+constexpr std::size_t kMost = 1 << 20;  // bytes; some KiB are usual
+constexpr std::chrono::seconds kLongest{10};
 
 struct Fact {
     const char* pointer;  // into what smartctl prints
@@ -35,6 +37,10 @@ constexpr std::array kAttributes = {
     Attribute{5, "reallocated_sectors"}, Attribute{197, "pending_sectors"},
     Attribute{198, "uncorrectable_sectors"}, Attribute{199, "cable_errors"}};
 
+// All facts are numbers but for `passed`; text would be somebody else's words on the user's
+// terminal.
+bool is_fact(const Json& value) { return value.is_boolean() || value.is_number_integer(); }
+
 }  // namespace
 
 Json smart_facts_of(const std::string& printed) {
@@ -43,7 +49,7 @@ Json smart_facts_of(const std::string& printed) {
     if (!all.is_object()) return nullptr;
     for (const Fact& fact : kFacts) {
         const Json::json_pointer at(fact.pointer);
-        if (all.contains(at) && all[at].is_primitive()) facts[fact.name] = all[at];
+        if (all.contains(at) && is_fact(all[at])) facts[fact.name] = all[at];
     }
     const Json::json_pointer table("/ata_smart_attributes/table");
     if (all.contains(table) && all[table].is_array())
@@ -51,7 +57,7 @@ Json smart_facts_of(const std::string& printed) {
             for (const Attribute& attribute : kAttributes) {
                 const Json::json_pointer raw("/raw/value");
                 if (row.is_object() && row.value("id", Json()) == attribute.id &&
-                    row.contains(raw) && row[raw].is_number())
+                    row.contains(raw) && is_fact(row[raw]))
                     facts[attribute.name] = row[raw];
             }
     return facts.empty() ? Json(nullptr) : facts;
@@ -60,15 +66,9 @@ Json smart_facts_of(const std::string& printed) {
 Json smart_facts(const std::string& path) {
     struct stat facts {};
     if (stat(path.c_str(), &facts) != 0 || !S_ISBLK(facts.st_mode)) return nullptr;
-    const std::string command = "timeout 10 smartctl --json=c --health --attributes --info -- " +
-                                shell_quote(path) + " 2>/dev/null";
-    const std::unique_ptr<FILE, int (*)(FILE*)> pipe(popen(command.c_str(), "re"), pclose);
-    if (!pipe) return nullptr;
-    std::string printed;
-    std::array<char, 4096> buffer{};
-    for (std::size_t got = 0; (got = fread(buffer.data(), 1, buffer.size(), pipe.get())) > 0;)
-        printed.append(buffer.data(), got);
-    return smart_facts_of(printed);
+    return smart_facts_of(
+        output_of({"smartctl", "--json=c", "--health", "--attributes", "--info", "--", path}, kMost,
+                  kLongest));
 }
 
 }  // namespace dmremap::ctl

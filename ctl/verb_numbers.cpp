@@ -60,7 +60,7 @@ Answer run_health(const Arguments& arguments) {
     if (!answer.json["smart"].is_null()) {
         fields.heading("What main says of itself (SMART)");
         for (const auto& [name, value] : answer.json["smart"].items())
-            fields.add(name, value.is_string() ? value.get<std::string>() : value.dump());
+            fields.add(name, value.dump());
     }
     answer.text = fields.str();
     return answer;
