@@ -458,6 +458,12 @@ int DiskImpl::close() {
 // saw it; so it comes after everything else is durable, and never after a failure. Without it the
 // next opener recovers as from a crash, and loses only the witness.
 int DiskImpl::mark_clean() {
+    // A page that is owed a copy may hold a change that was taken back in memory.
+    if (!disk_->table->broken()) {
+        if (const int owed = disk_->table->pay_back(); owed != 0) {
+            return owed;
+        }
+    }
     const auto flush = [this](Device& device) {
         return disk_->flush_failed ? EIO : device.flush();
     };

@@ -55,6 +55,31 @@ TEST(Promises, P2_AFencedBlockKeepsTheSpareFromBeingMarkedClean) {
     EXPECT_EQ(pair.disk->status().state, State::healthy);
 }
 
+// A page that is owed a copy says in one copy what memory does not.
+TEST(Promises, P2_APageThatIsOwedACopyKeepsTheSpareFromBeingMarkedClean) {
+    for (const bool room_again : {false, true}) {
+        TestPair pair;
+        pair.fill_main(1);
+        pair.format();
+        pair.open();
+        pair.main->set_fault(80, 8, Fault{.write = true});
+        pair.spare->set_hook([&pair](const Call& call) {
+            return call.op == Op::write && pair.table_copy(call.offset) == 1 ? ENOSPC
+                                                                             : Medium::kPass;
+        });
+        EXPECT_EQ(write_sectors(*pair.disk, 80, 8, 2), 0);
+        EXPECT_TRUE(pair.has_cause("spare_fs_full"));
+        if (room_again) pair.spare->set_hook(nullptr);
+        EXPECT_EQ(pair.disk->close(), room_again ? 0 : ENOSPC);
+        pair.disk.reset();
+        pair.spare->set_hook(nullptr);
+        EXPECT_EQ(marked_clean(pair), room_again);
+        pair.open();
+        EXPECT_EQ(pair.saw(EventKind::recovered), !room_again);
+        EXPECT_EQ(read_sectors(*pair.disk, 80, 8), pattern(80, 8, 2));
+    }
+}
+
 // While it lives, main's or the spare's flushes fail.
 class FailingFlushes {
 public:
