@@ -186,6 +186,11 @@ public:
     // The remap that the sector's block has in the entry table, if any.
     virtual std::optional<RemapInfo> find_remap(std::uint64_t sector) const = 0;
 
+    // Whether the sector's block is fenced: a change of its entry may or may not have reached the
+    // spare, so nobody knows where it lives. It is EIO to all until the disk is reopened, whatever
+    // find_remap() says.
+    virtual bool fenced(std::uint64_t sector) const = 0;
+
     // Waits for background work, commits what is pending, takes the witness, sets the clean mark.
     // 0, or the errno of what could not be written (the next open then recovers as from a crash).
     // Requests after it complete with ENODEV. Idempotent; the destructor calls it.

@@ -59,7 +59,10 @@ Answer run_query(const Arguments& arguments) {
             fields.add(name, value == "1" ? "yes" : "no");
         } else {
             answer.json[name] = name_values_json({{name, value}})[name];
-            fields.add(name == "spare_sector" ? "sector of the spare" : name, value);
+            if (name == "spare_sector")
+                fields.add("sector of the spare", value);
+            else
+                fields.add(name == "advice" ? "what to do" : name, value);
         }
     }
     answer.text = fields.str();

@@ -107,6 +107,14 @@ CommandAnswer query(const Disk& disk, std::uint64_t sector) {
     CommandAnswer answer;
     add_line(answer.text, "sector", sector);
     const auto remap = disk.find_remap(sector);
+    if (disk.fenced(sector)) {
+        answer.text +=
+            "place fenced\n"
+            "advice it is EIO until reopened: unmount, run dmremapctl check on the spare, and "
+            "mount "
+            "again\n";
+        return answer;
+    }
     if (!remap) {
         answer.text += "place main\n";
         return answer;

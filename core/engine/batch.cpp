@@ -157,6 +157,7 @@ void Batch::fail(Staged& staged, int error) {
         fence.block = staged.block;
         fence.slot = Remap::kFenced;
         disk_.map->put(fence);
+        disk_.fences.add(staged.block);
     }
     if (!disk_.board->active("commit_failed")) {
         disk_.board->report(EventKind::commit_failed, first_sector(staged.block));
@@ -247,6 +248,7 @@ void Batch::publish(Staged& staged) {
 // For what is staged, to publish or to fence it.
 void Batch::make_room_in_map() {
     std::array<unsigned, kGates> blocks{};
+    disk_.fences.make_room(staged_.size());
     for (const Staged& staged : staged_) {
         if (!staged.settled) {
             disk_.map->make_room(staged.block, ++blocks[gate_of(staged.block * DMR_BLOCK_SIZE)]);

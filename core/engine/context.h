@@ -10,6 +10,7 @@
 #include "core/device/device.h"
 #include "core/engine/breaker.h"
 #include "core/engine/counters.h"
+#include "core/engine/fences.h"
 #include "core/engine/gates.h"
 #include "core/engine/remap_map.h"
 #include "core/engine/state_board.h"
@@ -37,6 +38,7 @@ struct Context {
     std::unique_ptr<SuperblockStore> superblocks;  // opener, then the healer's thread
     std::unique_ptr<EntryTable> table;
     std::unique_ptr<RemapMap> map;
+    Fences fences;
     std::unique_ptr<Gates> gates;
     std::unique_ptr<Counters> counters;
     std::unique_ptr<StateBoard> board;

@@ -39,6 +39,9 @@ public:
     DiskStatus status() const override;
     void list_remaps(const std::function<void(const RemapInfo&)>& each) const override;
     std::optional<RemapInfo> find_remap(std::uint64_t sector) const override;
+    bool fenced(std::uint64_t sector) const override {
+        return disk_->fences.contain(sector / DMR_SECTORS_PER_BLOCK);
+    }
     int close() override;
 
 private:

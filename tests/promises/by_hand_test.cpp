@@ -256,10 +256,15 @@ TEST(Mistakes, M17_AnUnmapThatCannotBeCommittedAnywhereIsFenced) {
     EXPECT_EQ(pair.disk->unmap(kSectorNo, 8).error, EIO);
     read_sectors(*pair.disk, kSectorNo, 8, EIO);
     EXPECT_EQ(pair.disk->status().state, State::read_only);
+    // The table still has the entry, but it is not where the block is: nobody knows that.
+    EXPECT_TRUE(pair.disk->find_remap(kSectorNo));
+    EXPECT_TRUE(pair.disk->fenced(kSectorNo + 7));
+    EXPECT_FALSE(pair.disk->fenced(kSectorNo + 8));
     pair.spare->set_hook(nullptr);
     pair.disk->close();
     pair.disk.reset();
     pair.open();
+    EXPECT_FALSE(pair.disk->fenced(kSectorNo));
     expect_version(pair, 2);
 }
 

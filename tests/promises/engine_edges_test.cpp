@@ -66,6 +66,7 @@ TEST(Mistakes, M17_AChangeThatNoPageTakesIsFenced) {
     pair.main->set_fault(5000 * 8, 8, Fault{.write = true});
     EXPECT_EQ(write_sectors(*pair.disk, 5000 * 8, 8, 1), EIO);
     read_sectors(*pair.disk, 5000 * 8, 8, EIO);
+    EXPECT_TRUE(pair.disk->fenced(5000 * 8)) << "nor is it on main, where no remap would have it";
     EXPECT_EQ(pair.disk->status().state, State::read_only);
     EXPECT_EQ(pair.disk->status().retired_pages, 24u);
 }

@@ -131,6 +131,22 @@ TEST(Command, RemapQueryUnmap) {
               "changed_blocks 3\nunchanged_blocks 1021\nrefused_blocks 0\n");
 }
 
+// Its entry says one thing, but what came of the change of it is not known.
+TEST(Command, QueryOfAFencedBlockNamesNoPlace) {
+    CommandedPair pair;
+    ASSERT_EQ(pair.say("remap 80").error, 0);
+    pair.spare->set_hook([&pair](const Call& call) {
+        return call.op == Op::write && pair.table_copy(call.offset) >= 0 ? EIO : Medium::kPass;
+    });
+    EXPECT_NE(pair.say("unmap 80").error, 0);
+    const CommandAnswer answer = pair.say("query 83");
+    EXPECT_EQ(answer.error, 0);
+    EXPECT_TRUE(answer.text.starts_with("sector 83\nplace fenced\nadvice ")) << answer.text;
+    EXPECT_EQ(answer.text.find("slot"), std::string::npos) << answer.text;
+    EXPECT_EQ(pair.say("query 88").text, "sector 88\nplace main\n");
+    pair.spare->set_hook(nullptr);
+}
+
 TEST(Command, WhatIsRefusedIsCountedAndSaid) {
     CommandedPair pair;
     pair.main->set_fault(83, 1, Fault{.read = true});
