@@ -14,9 +14,9 @@
 #include <iterator>
 #include <sstream>
 
+#include "core/device/kernel_text.h"
 #include "core/device/unique_fd.h"
 #include "core/whole_number.h"
-#include "ctl/mounts.h"
 #include "ctl/target.h"
 
 namespace dmremap::ctl {

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "core/device/kernel_text.h"
 #include "core/refusal.h"
 
 namespace dmremap::ctl {
@@ -15,25 +16,7 @@ namespace {
 constexpr const char* kMountinfo = "/proc/self/mountinfo";
 constexpr const char* kType = "fuse.dmremapfs";
 
-bool octal(char c) { return c >= '0' && c <= '7'; }
-
 }  // namespace
-
-std::string unescape_octal(const std::string& text) {
-    std::string result;
-    for (std::size_t i = 0; i < text.size(); i++) {
-        const bool escape = text[i] == '\\' && i + 3 < text.size() && text[i + 1] >= '0' &&
-                            text[i + 1] <= '3' && octal(text[i + 2]) && octal(text[i + 3]);
-        if (!escape) {
-            result += text[i];
-            continue;
-        }
-        result += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 +
-                                    (text[i + 3] - '0'));
-        i += 3;
-    }
-    return result;
-}
 
 std::vector<Mount> parse_mountinfo(std::istream& mountinfo) {
     std::vector<Mount> mounts;

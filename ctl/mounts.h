@@ -19,7 +19,4 @@ std::vector<Mount> parse_mountinfo(std::istream& mountinfo);
 // Of this process's name space. Throws Refusal(system).
 std::vector<Mount> disks_up();
 
-// "\040" -> " ", as the kernel writes names into its tables.
-std::string unescape_octal(const std::string& text);
-
 }  // namespace dmremap::ctl

@@ -71,6 +71,23 @@ std::string device_node(dev_t rdev) {
     return path;
 }
 
+std::string unescape_octal(const std::string& text) {
+    const auto digit = [&text](std::size_t at, char most) {
+        return at < text.size() && text[at] >= '0' && text[at] <= most;
+    };
+    std::string plain;
+    for (std::size_t i = 0; i < text.size(); i++) {
+        if (text[i] != '\\' || !digit(i + 1, '3') || !digit(i + 2, '7') || !digit(i + 3, '7')) {
+            plain += text[i];
+            continue;
+        }
+        plain += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 +
+                                   (text[i + 3] - '0'));
+        i += 3;
+    }
+    return plain;
+}
+
 std::string device_number(dev_t dev) {
     return std::to_string(major(dev)) + ":" + std::to_string(minor(dev));
 }

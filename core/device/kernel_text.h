@@ -25,6 +25,10 @@ std::optional<std::string> udev_value(dev_t rdev, const std::string& key);
 // "/dev/sda1": the node of a block device, "" when there is none that is really this device.
 std::string device_node(dev_t rdev);
 
+// "\040" -> " ": names in the tables of /proc, and in our status line, are written so. What is no
+// whole escape of a byte stays as it is.
+std::string unescape_octal(const std::string& text);
+
 // As people write device numbers: "8:1".
 std::string device_number(dev_t dev);
 

@@ -17,23 +17,6 @@ namespace dmremap {
 
 namespace {
 
-// Blanks and backslashes in /proc's tables are written as three octal digits.
-std::string unescape(const std::string& text) {
-    const auto octal = [](char c) { return c >= '0' && c <= '7'; };
-    std::string plain;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] == '\\' && i + 3 < text.size() && octal(text[i + 1]) && octal(text[i + 2]) &&
-            octal(text[i + 3])) {
-            plain += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 +
-                                       (text[i + 3] - '0'));
-            i += 3;
-        } else {
-            plain += text[i];
-        }
-    }
-    return plain;
-}
-
 // The device behind a path of one of /proc's tables; only what lies below /dev is looked at, since
 // a stat of something on a network or FUSE file system may never return.
 std::optional<dev_t> block_device_at(const std::string& path) {
@@ -57,8 +40,8 @@ std::string mount_point(const DeviceFacts& device) {
         unsigned int major_number = 0, minor_number = 0;
         if (std::sscanf(number.c_str(), "%u:%u", &major_number, &minor_number) != 2) continue;
         std::optional<dev_t> mounted = makedev(major_number, minor_number);
-        if (major_number == 0) mounted = block_device_at(unescape(source));
-        if (mounted && overlap(device, facts_of_block(*mounted))) return unescape(point);
+        if (major_number == 0) mounted = block_device_at(unescape_octal(source));
+        if (mounted && overlap(device, facts_of_block(*mounted))) return unescape_octal(point);
     }
     return "";
 }
@@ -72,7 +55,7 @@ std::string swap_area(const DeviceFacts& device) {
         std::istringstream words(line);
         std::string path, type;
         words >> path >> type;
-        path = unescape(path);
+        path = unescape_octal(path);
         struct stat st;
         if (type == "file" && device.kind == DeviceKind::image && ::stat(path.c_str(), &st) == 0 &&
             st.st_dev == device.dev && st.st_ino == device.inode)

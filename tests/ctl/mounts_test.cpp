@@ -5,6 +5,8 @@
 
 #include <sstream>
 
+#include "core/device/kernel_text.h"
+
 namespace dmremap::ctl {
 namespace {
 

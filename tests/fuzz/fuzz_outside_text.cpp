@@ -150,8 +150,8 @@ void printed(Input& input) {
     check(std::none_of(text.begin(), text.end(),
                        [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; }),
           "not printable");
-    check(ctl::unescape_octal(escaped(bytes)) == bytes, "an escaped name came back otherwise");
-    ctl::unescape_octal(bytes);
+    check(unescape_octal(escaped(bytes)) == bytes, "an escaped name came back otherwise");
+    unescape_octal(bytes);
     ctl::shell_quote(bytes);
 }
 
