@@ -6,7 +6,7 @@
 #include "core/meta/examine.h"
 #include "core/pair/pair.h"
 #include "ctl/control.h"
-#include "ctl/mounts.h"
+#include "ctl/table_line.h"
 #include "ctl/target.h"
 #include "ctl/verb.h"
 
@@ -19,16 +19,6 @@ namespace {
 void declare(OptionDeclarations& options) {
     options.add_options()("main", po::value<std::string>()->value_name("MAIN"),
                           "of a spare that is not up: its main, which a spare knows no path of");
-}
-
-// A table's words are parted by blanks; device-mapper takes a backslash before one.
-std::string table_word(const std::string& path) {
-    std::string word;
-    for (const char c : path) {
-        if (c == ' ' || c == '\\' || c == '\t') word += '\\';
-        word += c;
-    }
-    return word;
 }
 
 StatusLine of_spare(const std::string& path, const std::string& main) {
@@ -55,8 +45,7 @@ Answer run(const Arguments& arguments) {
     const StatusLine line =
         up ? parse_status_line(Control(target.path).read("status")) : of_spare(target.path, main);
     Answer answer;
-    const std::string text = "0 " + std::to_string(line.sectors) + " dm-remap-v4 " +
-                             table_word(line.main) + " " + table_word(line.spare);
+    const std::string text = table_line(line.sectors, line.main, line.spare);
     answer.json = {{"target", target.path},
                    {"size_sectors", line.sectors},
                    {"main", line.main},
