@@ -7,13 +7,12 @@
 
 #include <map>
 #include <nlohmann/json.hpp>
-#include <regex>
 #include <set>
-#include <sstream>
 
 #include "core/statistics.h"
 #include "core/surface.h"
 #include "tests/support/test_pair.h"
+#include "tests/unit/prometheus_text.h"
 
 namespace dmremap::test {
 
@@ -48,51 +47,15 @@ DiskStatus busy_status() {
     return status;
 }
 
-// Samples by name and labels. Fails the test for whatever a scraper or promtool would object to.
+// Samples by name and labels; every one says which disk it is of.
 std::map<std::string, double> read_metrics(const std::string& text) {
-    static const std::regex help("# HELP ([a-z][a-z0-9_]*) ([^\\n]+\\.)");
-    static const std::regex type("# TYPE ([a-z][a-z0-9_]*) (counter|gauge|summary)");
-    static const std::regex sample(
-        "([a-z][a-z0-9_]*)\\{((?:[a-z]+=\"(?:[^\"\\\\]|\\\\[\\\\\"n])*\",?)+)\\} ([0-9.]+)");
-    static const std::regex label("([a-z]+)=\"((?:[^\"\\\\]|\\\\[\\\\\"n])*)\"(,|$)");
-    std::map<std::string, double> samples;
-    std::set<std::string> families;
-    std::string family, kind, described;
-    EXPECT_TRUE(text.ends_with('\n'));
-    std::istringstream lines(text);
-    for (std::string line; std::getline(lines, line);) {
-        for (const char c : line) EXPECT_LT(static_cast<unsigned char>(c), 0x80) << line;
-        std::smatch match;
-        if (std::regex_match(line, match, help)) {
-            described = match[1];
-            EXPECT_TRUE(families.insert(described).second) << described << " comes twice";
-        } else if (std::regex_match(line, match, type)) {
-            family = match[1];
-            kind = match[2];
-            EXPECT_EQ(family, described) << "no HELP just before";
-            EXPECT_EQ(kind == "counter", family.ends_with("_total")) << family;
-            for (const char* unit : {"_ns", "_ms", "_kib", "_sectors_total", "_minutes"})
-                EXPECT_FALSE(family.ends_with(unit)) << family << ": no base unit";
-        } else if (std::regex_match(line, match, sample)) {
-            std::string name = match[1];
-            if (kind == "summary")
-                for (const std::string suffix : {"_sum", "_count"})
-                    if (name.ends_with(suffix)) name.resize(name.size() - suffix.size());
-            EXPECT_EQ(name, family) << "outside of its family";
-            std::set<std::string> names;
-            const std::string labels = match[2];
-            for (std::sregex_iterator at(labels.begin(), labels.end(), label), end; at != end; ++at)
-                EXPECT_TRUE(names.insert((*at)[1]).second) << line << ": a label comes twice";
-            EXPECT_TRUE(names.contains("uuid") && names.contains("name")) << line;
-            EXPECT_EQ(names.contains("quantile"), kind == "summary" && match[1] == family) << line;
-            EXPECT_TRUE(
-                samples.emplace(match[1].str() + "{" + labels + "}", std::stod(match[3])).second)
-                << line << ": the same series twice";
-        } else {
-            ADD_FAILURE() << "no line of the text format: " << line;
-        }
-    }
-    return samples;
+    PrometheusText read = read_prometheus(text);
+    EXPECT_EQ(read.str(), "");
+    for (const auto& [series, number] : read.samples)
+        EXPECT_TRUE(series.find("{uuid=\"") != std::string::npos &&
+                    series.find("\",name=\"") != std::string::npos)
+            << series;
+    return read.samples;
 }
 
 double value_of(const std::map<std::string, double>& samples, const Statistic& statistic) {
