@@ -16,17 +16,18 @@ namespace dmremap::ctl {
 namespace {
 
 constexpr unsigned kCell = 8, kMargin = 16, kTop = 48;  // pixels
-constexpr std::size_t kPlacesNamed = 5;
+constexpr std::size_t kPlacesNamed = 5, kCellsApart = 4;
 
 struct Class {
     char glyph;
     const char* colour;
     const char* name;
+    unsigned column;  // of the legend, pixels; room for a disk of a billion blocks
 };
 constexpr std::array kClasses = {
-    Class{kGlyphUnscanned, "#d9d9d9", "not scanned"}, Class{kGlyphClean, "#a6d96a", "clean"},
-    Class{kGlyphWeak, "#74add1", "weak"}, Class{kGlyphRemapped, "#fdae61", "remapped"},
-    Class{kGlyphLost, "#d7191c", "lost"}};
+    Class{kGlyphUnscanned, "#d9d9d9", "not scanned", 0},
+    Class{kGlyphClean, "#a6d96a", "clean", 190}, Class{kGlyphWeak, "#74add1", "weak", 260},
+    Class{kGlyphRemapped, "#fdae61", "remapped", 430}, Class{kGlyphLost, "#d7191c", "lost", 710}};
 
 const Class& class_of(char glyph) {
     return *std::find_if(kClasses.begin(), kClasses.end(),
@@ -81,17 +82,29 @@ void add_cells(std::ostream& svg, const std::vector<SurfaceCell>& cells) {
     }
 }
 
+// Whether the labels of two cells would lie on each other: a circle and a digit each.
+bool too_near(std::size_t a, std::size_t b) {
+    const auto apart = [](std::size_t x, std::size_t y) { return x < y ? y - x : x - y; };
+    return apart(a % kSvgColumns, b % kSvgColumns) < kCellsApart &&
+           apart(a / kSvgColumns, b / kSvgColumns) < kCellsApart;
+}
+
+// Not five neighbours of one bad stretch, but five stretches, each by its densest cell.
 std::vector<std::size_t> densest(const std::vector<SurfaceCell>& cells) {
-    std::vector<std::size_t> places;
+    std::vector<std::size_t> found;
     for (std::size_t i = 0; i < cells.size(); i++)
-        if (cells[i].remapped != 0) places.push_back(i);
-    const std::size_t named = std::min(places.size(), kPlacesNamed);
-    std::partial_sort(places.begin(), places.begin() + static_cast<std::ptrdiff_t>(named),
-                      places.end(), [&cells](std::size_t a, std::size_t b) {
-                          return std::tuple(cells[a].remapped, cells[a].lost, b) >
-                                 std::tuple(cells[b].remapped, cells[b].lost, a);
-                      });
-    places.resize(named);
+        if (cells[i].remapped != 0) found.push_back(i);
+    std::sort(found.begin(), found.end(), [&cells](std::size_t a, std::size_t b) {
+        return std::tuple(cells[a].remapped, cells[a].lost, b) >
+               std::tuple(cells[b].remapped, cells[b].lost, a);
+    });
+    std::vector<std::size_t> places;
+    for (const std::size_t cell : found) {
+        if (places.size() == kPlacesNamed) break;
+        if (std::none_of(places.begin(), places.end(),
+                         [cell](std::size_t place) { return too_near(cell, place); }))
+            places.push_back(cell);
+    }
     return places;
 }
 
@@ -170,7 +183,7 @@ std::string surface_svg(const SurfaceReport& report, const std::string& title) {
         plural(report.lost_sectors, "sector") + ", " +
             percent(report.lost_sectors, report.sectors)};
     for (std::size_t i = 0; i < kClasses.size(); i++) {
-        const std::uint64_t x = kMargin + i * (kSvgColumns * kCell / kClasses.size());
+        const std::uint64_t x = kMargin + kClasses[i].column;
         svg << "<rect x=\"" << x << "\" y=\"" << legend - 11
             << "\" width=\"12\" height=\"12\" fill=\"" << kClasses[i].colour << "\"/>\n";
         add_text(svg, x + 18, legend,
