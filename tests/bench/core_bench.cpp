@@ -25,7 +25,7 @@ namespace {
 
 using namespace dmremap;
 
-constexpr std::uint64_t kEvery = bench::ManyRemaps::kEvery;  // one block in so many is remapped
+constexpr std::uint64_t kEvery = bench::kEvery;  // one block in so many is remapped
 
 std::uint64_t argument(benchmark::State& state) {
     return static_cast<std::uint64_t>(state.range(0));
