@@ -48,6 +48,7 @@ struct OpenOptions {
     // Any thread; must neither block nor call the disk, nor throw but bad_alloc; may be empty.
     std::function<void(const Event&)> on_event;
     Clock clock;  // by which scans are due and days are told apart
+    std::string power_supplies = "/sys/class/power_supply";  // where a scan looks for batteries
 };
 
 // One request of a user. The caller owns it and the memory until done is called; then it may be

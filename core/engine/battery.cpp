@@ -3,7 +3,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <string>
 
 namespace dmremap {
 
@@ -19,7 +18,7 @@ std::string word(const std::filesystem::path& file) {
 
 }  // namespace
 
-bool battery_low(const char* supplies) noexcept {
+bool battery_low(const std::string& supplies) noexcept {
     try {
         std::error_code none;
         for (const auto& supply : std::filesystem::directory_iterator(supplies, none)) {

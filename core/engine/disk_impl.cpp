@@ -33,7 +33,7 @@ void Context::note_flush_failure(const DeviceInfo& device, int error) {
     }
 }
 
-DiskImpl::DiskImpl(std::unique_ptr<Context> disk, Clock clock)
+DiskImpl::DiskImpl(std::unique_ptr<Context> disk, const OpenOptions& options)
     : disk_(std::move(disk)),
       opened_ns_(now_ns()),
       pool_(std::make_unique<ThreadPool>(kPoolThreads)) {
@@ -47,7 +47,8 @@ DiskImpl::DiskImpl(std::unique_ptr<Context> disk, Clock clock)
                                   }});
     disk_->gates = std::make_unique<Gates>([this] { healer_->wake(); });
     if (!disk_->read_only) {  // it reads the superblock, which is the healer's from its start on
-        scanner_ = std::make_unique<Scanner>(*disk_, *healer_, std::move(clock));
+        scanner_ =
+            std::make_unique<Scanner>(*disk_, *healer_, options.clock, options.power_supplies);
     }
     healer_->start();
     if (scanner_) {

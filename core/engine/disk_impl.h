@@ -21,7 +21,7 @@ namespace dmremap {
 class DiskImpl final : public Disk {
 public:
     // `disk` is complete but for gates; before this, nothing may have been submitted.
-    DiskImpl(std::unique_ptr<Context> disk, Clock clock);
+    DiskImpl(std::unique_ptr<Context> disk, const OpenOptions& options);
     ~DiskImpl() override;
 
     std::uint64_t size() const override { return disk_->size; }

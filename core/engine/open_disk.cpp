@@ -192,7 +192,7 @@ std::unique_ptr<Disk> Disk::open(std::unique_ptr<Device> main, std::unique_ptr<D
         disk->breaker->learn();
     }
     disk->board->report(EventKind::opened, 0, 0, how);
-    return std::make_unique<DiskImpl>(std::move(disk), options.clock);
+    return std::make_unique<DiskImpl>(std::move(disk), options);
 }
 
 }  // namespace dmremap

@@ -12,6 +12,7 @@ namespace dmremap {
 namespace {
 
 constexpr std::uint64_t kHealAtOnce = 8;  // blocks; the gate is closed meanwhile
+constexpr std::uint64_t kHealEverySeconds = 30;
 constexpr std::uint64_t kLookAfter = std::uint64_t{256} << 20;  // bytes: more than drives cache
 constexpr unsigned kControls = 4;
 constexpr std::uint64_t kErrandLastsNs = 100'000'000;
@@ -21,12 +22,26 @@ constexpr std::uint64_t kErrandLastsNs = 100'000'000;
 // The blocks [first, end) failed together. Collects those that the healer shall look at. False: the
 // orders have changed, or main answers with other errors now.
 bool Scanner::examine(std::uint64_t first, std::uint64_t end) {
-    if (end - first == 1) {
-        to_check_.set(first % kRegionBlocks);
-        failed_alone_.set(first % kRegionBlocks);
-        return true;
-    }
-    return halves(first, end);
+    return end - first == 1 ? found_alone(first, true) : halves(first, end);
+}
+
+// False as for heal().
+bool Scanner::found_alone(std::uint64_t block, bool failed) {
+    to_check_.set(block % kRegionBlocks);
+    failed_alone_.set(block % kRegionBlocks, failed);
+    return clock_.steady() - healed_at_ < kHealEverySeconds || heal_known(block / kRegionBlocks);
+}
+
+// What was collected of the region. False as for heal().
+bool Scanner::heal_known(std::uint64_t region) {
+    const bool healed = heal(region, to_check_ & ~failed_alone_, HandWork::Kind::check) &&
+                        heal(region, failed_alone_, HandWork::Kind::check_failed);
+    to_check_.reset();
+    failed_alone_.reset();
+    healed_at_ = clock_.steady();
+    keep_found();
+    save_now_and_then();
+    return healed;
 }
 
 bool Scanner::halves(std::uint64_t first, std::uint64_t end) {
@@ -46,11 +61,7 @@ bool Scanner::halves(std::uint64_t first, std::uint64_t end) {
                (classify(flight.read.error) == ErrorClass::medium && examine(middle, end));
     }
     // So it is the second half; or the error has passed, which its last block will tell.
-    if (end - middle == 1) {
-        to_check_.set(middle % kRegionBlocks);
-        return true;
-    }
-    return halves(middle, end);
+    return end - middle == 1 ? found_alone(middle, false) : halves(middle, end);
 }
 
 // At the pace of the scan, with nothing else in flight. False: the orders have changed.

@@ -14,7 +14,7 @@ namespace {
 constexpr std::uint64_t kSecondNs = 1'000'000'000;
 constexpr std::uint64_t kSaveEverySeconds = 30;
 constexpr std::uint64_t kLongestSleepNs = 10 * kSecondNs;  // while there may be something to save
-constexpr std::uint64_t kBatteryEveryNs = 60 * kSecondNs;
+constexpr std::uint64_t kBatteryEverySeconds = 60;
 constexpr std::uint64_t kProbeEveryNs = 30 * kSecondNs;
 constexpr std::uint64_t kRateOverNs = kSecondNs;
 constexpr unsigned kTries = 6;  // with pauses of 10, 20, 40, 80, 160 ms
@@ -52,6 +52,7 @@ void Scanner::run() {
     {
         const std::lock_guard lock(mutex_);
         cursor = saved_cursor_ = record_.cursor;
+        saved_found_ = record_.found;
         begin = record_.begin;
         last_good_ = cursor / kRegionBlocks;
         rate_from_ns_ = now;
@@ -78,10 +79,11 @@ const char* Scanner::obstacle() {
     if (disk_.board->active("spare_gone")) {
         return "the spare to answer";
     }
-    const std::uint64_t now = now_ns();
-    if (battery_ns_ == 0 || now - battery_ns_ >= kBatteryEveryNs) {
-        battery_ns_ = now;
-        battery_low_ = battery_low();
+    const std::uint64_t now = clock_.steady();
+    if (!battery_known_ || now - battery_at_ >= kBatteryEverySeconds) {
+        battery_known_ = true;
+        battery_at_ = now;
+        battery_low_ = battery_low(power_supplies_);
     }
     return battery_low_ ? "the battery to be charged" : nullptr;
 }
@@ -174,16 +176,23 @@ void Scanner::fill(std::uint64_t& next, std::uint64_t end) {
     }
 }
 
+// It may take minutes; what was read before is kept meanwhile.
+void Scanner::await(ScanFlight& flight) {
+    while (!readers_.wait(flight, std::chrono::seconds(1))) {
+        save_now_and_then();
+    }
+}
+
 void Scanner::drain() {
     for (unsigned i = 0; i < flying_; i++) {
-        readers_.wait(flights_.at((first_flight_ + i) % kReaders));
+        await(flights_.at((first_flight_ + i) % kReaders));
     }
 }
 
 // The oldest read in flight. False: it must be made again, and with it what came after.
 bool Scanner::take_front(std::uint64_t& next) {
     ScanFlight& flight = flights_.at(first_flight_);
-    readers_.wait(flight);
+    await(flight);
     pace_.has_read(now_ns(), flight.read.ns);
     weak_here_.reset();
     region_found_ = 0;
@@ -219,6 +228,7 @@ bool Scanner::handle(ScanFlight& flight) {
     to_check_ = flight.read.check;
     failed_alone_.reset();
     slow_ns_.fill(0);
+    healed_at_ = clock_.steady();
     switch (classify(error)) {
         case ErrorClass::none:
             break;
@@ -226,7 +236,7 @@ bool Scanner::handle(ScanFlight& flight) {
             if (examine(first, flight.read.end_block())) {
                 break;
             }
-            if (!stands() || try_again()) {
+            if (!stands() || obstacle() != nullptr || try_again()) {
                 return false;
             }
             skipped_ = true;
@@ -246,8 +256,15 @@ bool Scanner::handle(ScanFlight& flight) {
             skipped_ = true;  // it stays unread in this pass
             break;
     }
-    return heal(region, to_check_ & ~failed_alone_, HandWork::Kind::check) &&
-           heal(region, failed_alone_, HandWork::Kind::check_failed);
+    return heal_known(region);
+}
+
+// A stopped pass has found nothing more, but it was found.
+void Scanner::keep_found() {
+    const std::lock_guard lock(mutex_);
+    record_.pass_found += generation_ == run_generation_ ? region_found_ : 0;
+    record_.found += region_found_;
+    region_found_ = 0;
 }
 
 void Scanner::finish(ScanFlight& flight) {
@@ -262,8 +279,6 @@ void Scanner::finish(ScanFlight& flight) {
     const std::lock_guard lock(mutex_);
     if (generation_ == run_generation_) {
         record_.cursor = flight.read.end_block();
-        record_.pass_found += region_found_;
-        record_.found += region_found_;
     }
     rate_bytes_ += flight.read.length;
     if (now - rate_from_ns_ >= kRateOverNs) {
@@ -275,7 +290,7 @@ void Scanner::finish(ScanFlight& flight) {
     }
 }
 
-// Where it has moved.
+// Where there is something new.
 void Scanner::save_now_and_then() {
     const std::uint64_t now = clock_.steady();
     if (now - saved_at_ < kSaveEverySeconds) {
@@ -283,10 +298,11 @@ void Scanner::save_now_and_then() {
     }
     {
         const std::lock_guard lock(mutex_);
-        if (record_.cursor == saved_cursor_) {
+        if (record_.cursor == saved_cursor_ && record_.found == saved_found_) {
             return;
         }
         saved_cursor_ = record_.cursor;
+        saved_found_ = record_.found;
     }
     saved_at_ = now;
     persist();

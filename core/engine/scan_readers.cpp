@@ -43,9 +43,9 @@ void ScanReaders::give(ScanFlight& flight, IdleCaller& owner) {
     given_.notify_one();
 }
 
-void ScanReaders::wait(ScanFlight& flight) {
+bool ScanReaders::wait(ScanFlight& flight, std::chrono::nanoseconds time) {
     std::unique_lock lock(mutex_);
-    done_.wait(lock, [&] { return flight.done; });
+    return done_.wait_for(lock, time, [&] { return flight.done; });
 }
 
 void ScanReaders::serve() {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -35,7 +36,8 @@ public:
     void stop();
 
     void give(ScanFlight& flight, IdleCaller& owner);
-    void wait(ScanFlight& flight);
+    // False: it is not done yet after this time.
+    bool wait(ScanFlight& flight, std::chrono::nanoseconds time);
 
 private:
     void serve();

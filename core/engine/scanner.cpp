@@ -30,8 +30,13 @@ const char* scan_state_name(ScanState state) {
     return "?";  // GCOVR_EXCL_LINE: the states are those above
 }
 
-Scanner::Scanner(Context& disk, Healer& healer, Clock clock)
-    : disk_(disk), healer_(healer), clock_(std::move(clock)), readers_(disk), noted_ns_(now_ns()) {
+Scanner::Scanner(Context& disk, Healer& healer, Clock clock, std::string power_supplies)
+    : disk_(disk),
+      healer_(healer),
+      clock_(std::move(clock)),
+      power_supplies_(std::move(power_supplies)),
+      readers_(disk),
+      noted_ns_(now_ns()) {
     record_ = load_scan_record(disk.superblocks->current());
     const std::uint64_t now = clock_.wall();
     record_.pass_end = std::min(record_.pass_end, now);

@@ -29,6 +29,13 @@
 // How it gives way: see scan_pace.h. It stands still while the breaker is tripped, nothing may be
 // written, or a battery is low.
 //
+// A head that dies. The drive may take a minute for each read and then fail it. So nothing waits
+// for a read but the scan itself: an order is in force at once and takes effect when the reads in
+// flight are back, the cursor is saved meanwhile, and of a region in which all fails the blocks
+// that were found go to the healer every half minute, not only when it is known to its end: hours
+// of halving are not lost with a crash or a stop, for what is relocated is read in its slot from
+// then on.
+//
 // What is kept. The cursor is in the superblock with every start, stop, pause and end, at a clean
 // close, and, when it has moved, at least once a minute. It says what need not be read again in
 // this pass, no more: a crash loses at most a minute of reading and the region at hand, of which
@@ -50,6 +57,7 @@
 #include <array>
 #include <condition_variable>
 #include <mutex>
+#include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -72,8 +80,8 @@ ScanProgress progress_of(const ScanRecord& record, std::uint64_t size);
 class Scanner {
 public:
     // The healer is there from start() until stop() has returned, though it may refuse work by
-    // then.
-    Scanner(Context& disk, Healer& healer, Clock clock);
+    // then. power_supplies: see battery.h.
+    Scanner(Context& disk, Healer& healer, Clock clock, std::string power_supplies);
     ~Scanner() { stop(); }
 
     // Goes on with the pass that the superblock says is under way. Throws system_error or bad_alloc
@@ -127,6 +135,7 @@ private:
     bool read_all();
     bool take_front(std::uint64_t& next);
     void fill(std::uint64_t& next, std::uint64_t end);
+    void await(ScanFlight& flight);
     void drain();
     void set_state(ScanState state, std::string_view waits_for);
     const char* obstacle();
@@ -137,9 +146,12 @@ private:
     void finish(ScanFlight& flight);
     void judge_time(const ScanFlight& flight);
     void save_now_and_then();
+    void keep_found();
 
     bool examine(std::uint64_t first, std::uint64_t end);
     bool halves(std::uint64_t first, std::uint64_t end);
+    bool found_alone(std::uint64_t block, bool failed);
+    bool heal_known(std::uint64_t region);
     bool read_alone(std::uint64_t first, std::uint64_t end, ScanFlight& flight);
     bool heal(std::uint64_t region, const RegionBlocks& blocks, HandWork::Kind kind);
     bool heal_run(HandWork& work);
@@ -158,6 +170,7 @@ private:
     Context& disk_;
     Healer& healer_;
     const Clock clock_;
+    const std::string power_supplies_;
     ScanReaders readers_;
 
     // The scanner's thread only.
@@ -177,8 +190,11 @@ private:
     unsigned tries_ = 0;  // of the region at hand, for want of resources
     std::array<std::uint64_t, kRegionBlocks> slow_ns_{};
     std::uint64_t saved_at_ = 0, saved_cursor_ = 0;  // by clock_.steady; a block
-    std::uint64_t battery_ns_ = 0, probed_ns_ = 0, noted_ns_ = 0;
-    bool battery_low_ = false;
+    std::uint64_t saved_found_ = 0;
+    std::uint64_t healed_at_ = 0;   // by clock_.steady, of the region at hand
+    std::uint64_t battery_at_ = 0;  // by clock_.steady, if it was ever looked at
+    bool battery_known_ = false, battery_low_ = false;
+    std::uint64_t probed_ns_ = 0, noted_ns_ = 0;
     std::uint64_t last_good_ = 0;  // a region
     bool skipped_ = false;         // something could not be looked at in this run
     std::uint64_t chance_ = 0x9E3779B97F4A7C15ull;

@@ -256,25 +256,25 @@ TEST(Health, TheAdviceIsForTheWorst) {
 TEST(Battery, IsLowOnlyWhereThatIsKnown) {
     const ScratchDir scratch;
     const std::filesystem::path root = scratch.path() + "/supplies";
-    EXPECT_FALSE(battery_low(root.c_str()));
+    EXPECT_FALSE(battery_low(root));
     const auto put = [&](const char* name, const char* file, const char* text) {
         std::filesystem::create_directories(root / name);
         std::ofstream(root / name / file) << text << "\n";
     };
     put("AC", "type", "Mains");
-    EXPECT_FALSE(battery_low(root.c_str()));
+    EXPECT_FALSE(battery_low(root));
     put("mouse", "type", "Battery");
     put("mouse", "scope", "Device");
     put("mouse", "status", "Discharging");
     put("mouse", "capacity", "3");
-    EXPECT_FALSE(battery_low(root.c_str()));
+    EXPECT_FALSE(battery_low(root));
     put("BAT0", "type", "Battery");
     put("BAT0", "status", "Discharging");
-    EXPECT_FALSE(battery_low(root.c_str())) << "without a capacity";
+    EXPECT_FALSE(battery_low(root)) << "without a capacity";
     put("BAT0", "capacity", "19");
-    EXPECT_TRUE(battery_low(root.c_str()));
+    EXPECT_TRUE(battery_low(root));
     put("BAT0", "status", "Charging");
-    EXPECT_FALSE(battery_low(root.c_str()));
+    EXPECT_FALSE(battery_low(root));
 }
 
 }  // namespace
