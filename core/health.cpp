@@ -166,7 +166,8 @@ private:
         if (active(status_, "spare_full") || active(status_, "spare_fs_full") ||
             active(status_, "spare_low"))
             return "copy the disk while it can be, or unmap blocks that main holds well again";
-        if (active(status_, "spare_unwritable") || active(status_, "retired_pages"))
+        if (active(status_, "spare_unwritable") || active(status_, "superblock_unwritable") ||
+            active(status_, "retired_pages"))
             return "look at the spare: it fails, too; unmounting and mounting tries its pages "
                    "again";
         if (status_.lost_sectors != 0)

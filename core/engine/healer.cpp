@@ -371,6 +371,10 @@ void Healer::update_causes() {
     set(counts.lost_sectors != 0, "lost_sectors", counts.lost_sectors,
         " sectors could not be read by anybody, ", counts.retry_sectors,
         " of them are tried again");
+    set(disk_.superblocks->given_up(), "superblock_unwritable", disk_.spare->info().name,
+        " took none of the last ", kFailedUpdates,
+        " updates of its superblock, no further one is tried: parameters and scans are not "
+        "recorded and the table does not grow; unmount, check the spare, and mount again");
     set(counts.retired_pages != 0, "retired_pages", counts.retired_pages,
         " metadata pages of the spare are out of use");
     if (counts.retired_pages > retired_pages_) {

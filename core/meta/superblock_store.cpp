@@ -8,6 +8,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "core/device/patience.h"
 #include "core/meta/metadata_read.h"
 
 namespace dmremap {
@@ -94,9 +95,10 @@ int SuperblockStore::write_copies(std::span<const unsigned> which, unsigned& wri
     for (const unsigned i : which) {
         dmr_superblock image = current_;
         image.crc = dmr_to_le32(dmr_superblock_crc(&image, dmr_copy_offsets[i]));
-        int failed = spare_.write(dmr_copy_offsets[i], &image, sizeof(image));
-        if (failed != 0) {
-            failed = spare_.write(dmr_copy_offsets[i], &image, sizeof(image));
+        const auto once = [&] { return spare_.write(dmr_copy_offsets[i], &image, sizeof(image)); };
+        int failed = patiently(once);
+        if (classify(failed) == ErrorClass::medium) {
+            failed = patiently(once);
         }
         newest_[i] = failed == 0;
         if (failed != 0) {
@@ -115,12 +117,26 @@ int SuperblockStore::flush() {
 }
 
 int SuperblockStore::write(const dmr_superblock& next, std::uint64_t skip) {
+    if (given_up()) {
+        return EIO;
+    }
     if (!flushed_) {
         if (const int failed = flush(); failed != 0) {
             return failed;
         }
         flushed_ = true;
     }
+    const std::uint64_t sequence = dmr_le64(current_.sequence) + skip;
+    current_ = next;
+    current_.sequence = dmr_to_le64(sequence);
+    current_.written = dmr_to_le64(static_cast<std::uint64_t>(std::time(nullptr)));
+    const int error = update();
+    failed_ = error == 0 ? 0 : failed_ + 1;
+    return error;
+}
+
+// Writes current_ to all copies.
+int SuperblockStore::update() {
     Copies first, second, good;
     for (unsigned i = 0; i < newest_.size(); i++) {
         (newest_[i] ? good : first).push_back(i);
@@ -131,11 +147,6 @@ int SuperblockStore::write(const dmr_superblock& next, std::uint64_t skip) {
     for (unsigned i = 0; i < good.size(); i++) {
         (i < good.size() / 2 ? first : second).push_back(good[i]);
     }
-    const std::uint64_t sequence = dmr_le64(current_.sequence) + skip;
-    current_ = next;
-    current_.sequence = dmr_to_le64(sequence);
-    current_.written = dmr_to_le64(static_cast<std::uint64_t>(std::time(nullptr)));
-
     unsigned written = 0;
     int error = write_copies(as_span(first), written);
     while (written == 0 && second.size() > 1) {

@@ -15,10 +15,18 @@
 // in the drive's cache, from where it reads back like the rest. So the first write is preceded by a
 // flush, which makes the newest copies found the durable ones that the argument above needs.
 //
-// Sequences: the newest valid copy wins. A copy that could not be read at open may hold an update
-// that nobody saw, at most one ahead of what was seen: of a session, 1 above, or of an opener that
-// was cut off, kSequenceSkip above. So an opener that misses a copy goes twice as far as one that
-// sees them all, and a number is never used for two contents.
+// Sequences: the newest valid copy wins. A copy that cannot be read at open may hold an update that
+// nobody saw, and the opener's number must be above it, or that copy wins when it is readable
+// again. How far it may be ahead of the newest copy that is seen:
+//   * 1: the last update that succeeded may stand in that copy alone;
+//   * kFailedUpdates: a write that was refused may have landed all the same, so each update that
+//     failed has used up its number. After so many in a row no further one is tried until the spare
+//     is opened again; the first one that succeeds begins the count anew;
+//   * kSequenceSkip: of an opener that saw that copy and was cut off in its first update.
+// All three together stay below the 2 * kSequenceSkip that an opener goes on who misses a copy. One
+// that sees them all goes half as far. This is about one copy, as P4 is, and about an opener cut
+// off once: of several that miss the same copy two may use one number, and then the spare is
+// refused.
 #pragma once
 
 #include <cstdint>
@@ -34,6 +42,8 @@
 namespace dmremap {
 
 constexpr std::uint64_t kSequenceSkip = 16;
+constexpr std::uint64_t kFailedUpdates = 14;
+static_assert(1 + kFailedUpdates + kSequenceSkip < 2 * kSequenceSkip);
 
 struct SuperblockScan {
     std::vector<SuperblockCopy> copies;
@@ -60,8 +70,12 @@ public:
 
     // Writes all copies in two flush windows, with the sequence advanced by `skip`. 0: durable in
     // at least one copy, and no copy is older garbage that could win. Otherwise an errno, and what
-    // is on the spare is the old superblock or the new one. Does not throw.
+    // is on the spare is the old superblock or the new one; EIO without a write when it has given
+    // up. Does not throw.
     int write(const dmr_superblock& next, std::uint64_t skip = 1);
+
+    // kFailedUpdates in a row have failed: no update is tried any more.
+    bool given_up() const { return failed_ >= kFailedUpdates; }
 
     // Whether a copy on the spare is what was last written. Does not throw.
     bool still_there();
@@ -81,6 +95,7 @@ public:
     bool flush_failed() const { return flush_failed_; }
 
 private:
+    int update();
     bool holds_newest(unsigned copy);
     int write_copies(std::span<const unsigned> which, unsigned& written);
     int flush();
@@ -91,6 +106,7 @@ private:
     bool missed_ = false;       // some copy could not be read, or was not valid
     bool flushed_ = false;      // what was found at open is known to be durable
     bool flush_failed_ = false;
+    std::uint64_t failed_ = 0;  // updates since the last one that succeeded
 };
 
 }  // namespace dmremap

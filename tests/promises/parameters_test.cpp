@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/parameter_rules.h"
+#include "core/refusal.h"
 #include "tests/support/test_pair.h"
 
 namespace dmremap::test {
@@ -171,6 +172,40 @@ TEST(Mistakes, M11_ClearedCountersBeginAgainAndCountOn) {
     read_sectors(*pair.disk, 80, 8);
     EXPECT_EQ(pair.disk->status().totals.of(Op::read).completed, 1u);
     EXPECT_EQ(pair.disk->status().totals.of(Op::read).bytes, 4096u);
+}
+
+// Updates of the superblock fail over and over, and each of them lands on one copy all the same.
+// That copy cannot be read by the next opener, and can later: it must not bring back what it says,
+// which would hide that main was changed.
+TEST(Promises, P7_UpdatesThatFailedDoNotHideAChangedMain) {
+    for (const unsigned attempts : {1u, 14u, 32u, 60u}) {
+        SCOPED_TRACE(attempts);
+        OpenPair pair;
+        pair.plan->apply(
+            "spare bad write 128+8 torn=8 error=ETIMEDOUT\n"
+            "spare bad write 4096+8 error=ETIMEDOUT\n");
+        for (unsigned i = 0; i < attempts; i++) {
+            EXPECT_NE(pair.disk->set_parameter(rule("scan_speed_max"), 100 + i), 0);
+        }
+        // Told after an order's end, so the fourteenth may be answered before.
+        if (attempts != 14) {
+            EXPECT_EQ(pair.has_cause("superblock_unwritable"), attempts > 14);
+        }
+        pair.crash();
+        pair.plan->apply("clear spare\nspare bad all 128+8\n");
+        pair.open();
+        pair.close();
+        pair.plan->apply("clear spare\n");
+        pair.fill_main(7);  // behind its back
+        try {
+            pair.open();
+            ADD_FAILURE() << "the changed main was not noticed";
+        } catch (const Refusal& refusal) {
+            EXPECT_NE(std::string(refusal.what()).find("was written while detached"),
+                      std::string::npos)
+                << refusal.what();
+        }
+    }
 }
 
 TEST(Promises, P1_ARemapIsFoundByAnyOfItsSectors) {

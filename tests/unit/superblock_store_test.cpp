@@ -219,6 +219,47 @@ TEST(SuperblockStore, AnUpdateNobodySawDoesNotComeBack) {
     }
 }
 
+// What was refused may have landed, so each failed update uses up a number; they end before an
+// opener that cannot read that copy would stay below it.
+TEST(SuperblockStore, FailedUpdatesEndBeforeAnOpenerStaysBelowThem) {
+    FormattedSpare spare;
+    const auto device = spare.spare->device();
+    SuperblockStore store(*device, scan_superblocks(*device));
+    const std::uint64_t start = dmr_le64(store.current().sequence);
+    const auto fail_all = [&](std::uint64_t times) {
+        spare.fail(Op::write, {"copy 0", "copy 1", "copy 2"});
+        for (std::uint64_t i = 0; i < times; i++) {
+            EXPECT_FALSE(store.given_up());
+            EXPECT_EQ(store.write(labelled(store.current(), 'f')), EIO);
+        }
+        spare.fail_nothing();
+    };
+    fail_all(kFailedUpdates - 1);
+    EXPECT_EQ(store.write(labelled(store.current(), 'a')), 0) << "which begins the count anew";
+    EXPECT_EQ(dmr_le64(store.current().sequence), start + kFailedUpdates);
+    fail_all(kFailedUpdates);
+    EXPECT_TRUE(store.given_up());
+    spare.log->take();
+    EXPECT_EQ(store.write(labelled(store.current(), 'g')), EIO);
+    EXPECT_EQ(spare.written(), Words{});
+    EXPECT_EQ(dmr_le64(store.current().sequence), start + 2 * kFailedUpdates);
+    EXPECT_EQ(label_found(spare), 'a');
+    // The last of them landed on a copy that the next opener, then one that is cut off, met.
+    const dmr_superblock landed = store.current();
+    const dmr_superblock durable = *scan(spare).current;
+    dmr_superblock opener = landed;
+    opener.sequence = dmr_to_le64(dmr_le64(landed.sequence) + kSequenceSkip);
+    spare.put_copy(0, labelled(opener, 'o'));
+    Fault fault;
+    fault.read = fault.write = true;
+    spare.spare->set_fault(dmr_copy_offsets[0] / kSector, 8, fault);
+    SuperblockStore next(*device, scan_superblocks(*device));
+    EXPECT_EQ(next.current().sequence, durable.sequence);
+    EXPECT_EQ(next.write(labelled(next.current(), 'n'), next.opening_skip()), 0);
+    spare.spare->heal_all();
+    EXPECT_EQ(label_found(spare), 'n');
+}
+
 TEST(SuperblockStore, P7_CopiesOfTwoSparesAreRefused) {
     FormattedSpare spare;
     dmr_superblock other = spare.copy(2);
