@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/device/error_class.h"
+#include "core/device/patience.h"
 
 namespace dmremap {
 
@@ -22,38 +23,57 @@ Breaker::Breaker(Device& main, const RemapMap& map, Counters& counters, StateBoa
     known_good_.reserve(kKnownGood);
 }
 
-void Breaker::learn() {
-    const std::uint64_t blocks = main_.info().size / DMR_BLOCK_SIZE;
+Breaker::Answer Breaker::ask(std::uint64_t offset) {
     std::byte data[DMR_BLOCK_SIZE];
+    switch (classify(patiently([&] { return main_.read(offset, data, sizeof(data)); }))) {
+        case ErrorClass::none:
+            return Answer::good;
+        case ErrorClass::medium:
+            return Answer::bad;
+        case ErrorClass::gone:
+            return Answer::gone;
+        default:
+            return Answer::none;
+    }
+}
+
+void Breaker::learn() { look_for_good(); }
+
+// Learns until a few are known, or until there is no answer. Good when any is known then.
+Breaker::Answer Breaker::look_for_good() {
+    const std::uint64_t blocks = main_.info().size / DMR_BLOCK_SIZE;
     for (std::uint64_t i = 0; i < kPlacesToTry && known_good_.size() < kKnownGood; i++) {
         // 7 and 16 have no common divisor: each place once, neighbours far apart.
         const std::uint64_t block = (i * 7 % kPlacesToTry) * blocks / kPlacesToTry;
         const std::uint64_t offset = block * DMR_BLOCK_SIZE;
-        if (block < blocks && map_.find(block) == nullptr &&
-            std::find(known_good_.begin(), known_good_.end(), offset) == known_good_.end() &&
-            main_.read(offset, data, sizeof(data)) == 0) {
+        if (block >= blocks || map_.find(block) != nullptr ||
+            std::find(known_good_.begin(), known_good_.end(), offset) != known_good_.end()) {
+            continue;
+        }
+        const Answer answer = ask(offset);
+        if (answer == Answer::gone || answer == Answer::none) {
+            return known_good_.empty() ? answer : Answer::good;
+        }
+        if (answer == Answer::good) {
             known_good_.push_back(offset);
             knew_some_ = true;
         }
     }
+    return known_good_.empty() ? Answer::bad : Answer::good;
 }
 
-bool Breaker::probe() {
-    std::byte data[DMR_BLOCK_SIZE];
+Breaker::Answer Breaker::probe() {
     while (!known_good_.empty()) {
-        const int error = main_.read(known_good_.back(), data, sizeof(data));
-        if (error == 0) {
-            return true;
-        }
-        if (classify(error) == ErrorClass::gone) {
-            return false;
+        const Answer answer = ask(known_good_.back());
+        if (answer != Answer::bad) {
+            return answer;
         }
         known_good_.pop_back();  // perhaps only this one has gone bad
     }
     const bool knew_some = knew_some_;
-    learn();
+    const Answer answer = look_for_good();
     // Where no good block was ever seen, the other rules must do.
-    return !known_good_.empty() || !knew_some;
+    return answer == Answer::bad && !knew_some ? Answer::good : answer;
 }
 
 template <typename... Why>
@@ -85,7 +105,8 @@ bool Breaker::allows(Op op, std::uint64_t offset) {
         trip(main_.info().name, ": ", op_name(direction_op(direction)), " failed in ",
              d.failed_regions.size(), " regions and nowhere succeeded");
     }
-    if (!tripped_ && !probe()) {
+    const Answer answer = tripped_ ? Answer::none : probe();
+    if (answer == Answer::bad || answer == Answer::gone) {
         trip(main_.info().name, ": blocks known to be good cannot be read");
     }
     return !tripped_;
@@ -110,7 +131,7 @@ void Breaker::try_reset() {
             return;
         }
     }
-    if (!probe()) {
+    if (probe() != Answer::good) {
         successes_ = successes();
         return;
     }

@@ -8,8 +8,11 @@
 //   * `breaker_regions` different regions failed in the same direction (read or write) without one
 //     successful call of that direction to main in between: bad spots are spread among good ones,
 //     a dead head or a dropped link is not.
-// Errors are then passed on as they are. It resets when some call to main has succeeded since,
-// where a direction tripped it one of that direction, and a known good block can be read.
+// Only errors of the medium count, and a device that is gone. A probe that fails for want of
+// resources (error_class.h) is made again after pauses; one that still gets no answer trips
+// nothing, makes no block less good, and resets nothing. Errors are then passed on as they are. It
+// resets when some call to main has succeeded since, where a direction tripped it one of that
+// direction, and a known good block can be read.
 //
 // One thread (the healer's).
 #pragma once
@@ -57,8 +60,12 @@ private:
         bool tripped = false;
     };
 
+    enum class Answer : std::uint8_t { good, bad, gone, none };  // none: for want of resources
+
     std::uint64_t successes() const;
-    bool probe();
+    Answer ask(std::uint64_t offset);
+    Answer look_for_good();
+    Answer probe();
     template <typename... Why>
     void trip(const Why&... why);
 

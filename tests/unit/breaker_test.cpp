@@ -168,6 +168,44 @@ TEST(Breaker, P6_KnownGoodBlocksThatGoBadOneByOneAreReplaced) {
     EXPECT_FALSE(bench.allows_at(15)) << "and not knowing any is no excuse later";
 }
 
+// Want of resources says nothing of main: it trips nothing, and no good block is forgotten for it.
+TEST(Breaker, P6_WantOfResourcesTripsNothing) {
+    for (const int error : {ENOMEM, EAGAIN, EINTR, ENOSPC}) {
+        SCOPED_TRACE(error);
+        Bench bench;
+        bench.breaker.learn();
+        bench.answer(error);
+        for (int i = 0; i < 3; i++) {
+            EXPECT_TRUE(bench.allows_at(1));
+        }
+        EXPECT_EQ(bench.board.state(), State::healthy);
+        EXPECT_EQ(bench.count(EventKind::breaker_tripped), 0u);
+        auto log = std::make_shared<Medium::Log>();
+        bench.medium->set_log(log);
+        bench.answer(0);
+        EXPECT_TRUE(bench.allows_at(1));
+        EXPECT_EQ(log->take().size(), 1u) << "the good blocks are known still";
+        bench.answer(EIO);
+        EXPECT_FALSE(bench.allows_at(1));
+        // Nor does it prove that main is back.
+        bench.answer(error);
+        bench.counters.main_call(Op::read, true);
+        EXPECT_FALSE(bench.allows_at(1));
+        bench.answer(0);
+        bench.counters.main_call(Op::read, true);
+        EXPECT_TRUE(bench.allows_at(1));
+    }
+}
+
+TEST(Breaker, P6_AnErrorThatPassesAtTheSecondTryIsNone) {
+    Bench bench;
+    bench.medium->set_hook(
+        [calls = 0](const Call&) mutable { return ++calls % 2 == 1 ? ENOMEM : Medium::kPass; });
+    bench.breaker.learn();
+    bench.answer(EIO);
+    EXPECT_FALSE(bench.allows_at(1)) << "some blocks were known to be good";
+}
+
 // What tripped in the writing direction is not proven well by reading.
 TEST(Breaker, ItResetsOnlyByASuccessOfTheDirectionThatTripped) {
     Bench bench;
