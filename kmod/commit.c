@@ -13,9 +13,15 @@
  * fenced (EIO), for which claim the next opener finds nobody knows.  Only a block that
  * was moved as it was stays readable: both slots hold the same, and nobody writes.
  *
+ * What was refused for want of resources is tried again, COMMIT_TRIES times in all, and
+ * then as if it had failed.
+ *
  * Erasures (old slots become free or bad) wait for the commit after the one that made
- * their replacement durable: in one page write a torn one could leave neither.  One that
- * finds no room is forgotten; the slot stays out of use and the next opener erases it.
+ * their replacement durable: in one page write a torn one could leave neither.  While
+ * the winner of an old claim stands on a retired page, in one copy, the claim is not
+ * erased either, and not in the commit that moves the winner away: that may fail.
+ * One that finds no room is forgotten; the slot stays out of use and the next opener
+ * erases it.
  *
  * Memory for all of it is had when the table is loaded, but for the mapping's growth,
  * which comes before an entry is written.  The healer's alone.
@@ -156,7 +162,7 @@ void dmr_staged_fail(struct dmr_disk *d, struct dmr_staged *s, int error)
 	s->settled = true;
 	s->result = error;
 	if (!s->issued) {
-		if (s->has_data && !s->unmap)
+		if (s->has_data && !s->unmap && !s->slotless)
 			dmr_slot_give_back(d, s->slot);
 		return;
 	}
@@ -168,6 +174,16 @@ void dmr_staged_fail(struct dmr_disk *d, struct dmr_staged *s, int error)
 		      dmr_name(d), d->path[DMR_SPARE]);
 	WRITE_ONCE(d->failed_before, true);
 	dmr_raise(d, DMR_COMMIT_FAILED);
+}
+
+/* A slot for one that was sent elsewhere; who is only in want of resources tries again. */
+void dmr_find_slot(struct dmr_disk *d, struct dmr_staged *s)
+{
+	int error = dmr_write_new_slot(d, s->data, &s->slot);
+
+	s->slotless = error;
+	if (error && dmr_classify(error) != DMR_CLASS_RESOURCE)
+		dmr_staged_fail(d, s, error);
 }
 
 /* An entry write was issued to a page that failed: the same change on another page. */
@@ -183,6 +199,8 @@ static void send_elsewhere(struct dmr_disk *d, struct dmr_staged *s)
 		/* The marks' block moves whole.  What is lost stays so, and is not read. */
 		error = dmr_salvage(d, DMR_SPARE, dmr_slot_offset(d->sb, failed_slot), s->data,
 				    dmr_block_length(d, s->block), &bad);
+		if (dmr_classify(error) == DMR_CLASS_RESOURCE)
+			return; /* it is tried again, as it is */
 		if (error || (bad & ~s->lost)) {
 			dmr_staged_fail(d, s, -EIO);
 			return;
@@ -191,9 +209,7 @@ static void send_elsewhere(struct dmr_disk *d, struct dmr_staged *s)
 		s->has_old = true;
 		s->old_slot = failed_slot;
 	}
-	error = dmr_write_new_slot(d, s->data, &s->slot);
-	if (error)
-		dmr_staged_fail(d, s, error);
+	dmr_find_slot(d, s);
 }
 
 static void publish(struct dmr_disk *d, struct dmr_staged *s)
@@ -246,29 +262,44 @@ static int make_room(struct dmr_disk *d)
 	return 0;
 }
 
+/* The erasures that are due; those that must wait stay in d->erasures. */
+static unsigned int list_erasures(struct dmr_disk *d)
+{
+	unsigned int i, count = 0, waiting = 0;
+
+	for (i = 0; i < d->erasure_count; i++) {
+		const struct dmr_erasure e = d->erasures[i];
+
+		/* On a retired page nothing is written: the claim stays superseded. */
+		if (dmr_slot_retired(d, e.slot) && !d->table.owed)
+			continue;
+		if (dmr_slot_retired(d, e.slot) ||
+		    (dmr_slot_superseded(d, e.slot) && !dmr_winner_is_firm(d, e.slot))) {
+			d->erasures[waiting++] = e;
+			continue;
+		}
+		d->changes[count++] = (struct dmr_change){
+			.slot = e.slot,
+			.block = DMR_NO_BLOCK,
+			.replaces = DMR_NO_BLOCK,
+			.state = e.state,
+		};
+	}
+	d->erasure_count = waiting;
+	return count;
+}
+
 static unsigned int list_changes(struct dmr_disk *d, struct dmr_staged **order,
 				 unsigned int *erasures)
 {
 	struct dmr_change *changes = d->changes;
-	unsigned int i, count = 0, claims = 0;
+	unsigned int i, claims = 0, count = list_erasures(d);
 
-	for (i = 0; i < d->erasure_count; i++) {
-		/* On a retired page nothing is written: the claim stays superseded. */
-		if (dmr_slot_retired(d, d->erasures[i].slot))
-			continue;
-		changes[count++] = (struct dmr_change){
-			.slot = d->erasures[i].slot,
-			.block = DMR_NO_BLOCK,
-			.replaces = DMR_NO_BLOCK,
-			.state = d->erasures[i].state,
-		};
-	}
-	d->erasure_count = 0;
 	*erasures = count;
 	for (i = 0; i < d->staged_count; i++) {
 		struct dmr_staged *s = &d->staged[i];
 
-		if (s->settled || s->unmap)
+		if (s->settled || s->unmap || s->slotless)
 			continue;
 		order[claims++] = s;
 		changes[count++] = (struct dmr_change){
@@ -290,6 +321,9 @@ static void commit_claims(struct dmr_disk *d, unsigned int tried)
 	unsigned int i, erasures, claims;
 	bool was_broken = d->table.broken, failed = false;
 
+	for (i = 0; i < d->staged_count; i++)
+		if (d->staged[i].slotless && !d->staged[i].settled)
+			dmr_find_slot(d, &d->staged[i]);
 	if (dmr_table_flush(d)) {
 		for (i = 0; i < d->staged_count; i++)
 			if (!d->staged[i].settled && !d->staged[i].unmap)
@@ -302,9 +336,14 @@ static void commit_claims(struct dmr_disk *d, unsigned int tried)
 	dmr_table_commit(d, d->changes, erasures + claims);
 	for (i = 0; i < erasures + claims; i++)
 		failed |= d->changes[i].outcome == DMR_PAGE_FAILED;
+	for (i = 0; i < erasures; i++)
+		if (d->changes[i].outcome == DMR_REFUSED)
+			dmr_erase_later(d, d->changes[i].slot, d->changes[i].state);
 	if (failed)
 		dmr_slot_look_further(d, 1ull << min(tried, 40u));
 	for (i = 0; i < claims; i++) {
+		if (d->changes[erasures + i].outcome == DMR_REFUSED)
+			continue; /* it is tried again */
 		order[i]->issued |= !was_broken;
 		switch (d->changes[erasures + i].outcome) {
 		case DMR_DURABLE:
@@ -352,6 +391,7 @@ void dmr_commit(struct dmr_disk *d)
 {
 	unsigned int tried, i;
 
+	d->table.device_error = 0;
 	for (tried = 0; tried < COMMIT_TRIES && (unsettled(d) || (!tried && d->erasure_count));
 	     tried++) {
 		if (make_room(d))
@@ -363,7 +403,7 @@ void dmr_commit(struct dmr_disk *d)
 		struct dmr_staged *s = &d->staged[i];
 
 		if (!s->settled)
-			dmr_staged_fail(d, s, -ENOMEM);
+			dmr_staged_fail(d, s, d->table.device_error ? : -ENOMEM);
 		deliver(s);
 	}
 	d->staged_count = 0;

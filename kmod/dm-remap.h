@@ -139,6 +139,7 @@ struct dmr_staged {
 	bool salvaged : 1;
 	bool issued : 1; /* an entry write was issued to some copy */
 	bool settled : 1;
+	bool slotless : 1; /* it was sent elsewhere, and no slot is found yet */
 	int result, refused;
 	struct bio *bio;	 /* whose success it decides, or NULL */
 	struct dmr_order *order; /* likewise */
@@ -157,6 +158,7 @@ struct dmr_page {
 	unsigned long *bits;	   /* reserved slots, then superseded ones */
 	u32 free;
 	u8 health;
+	bool owed; /* its worse copy, before anything else is committed */
 };
 
 struct dmr_counts {
@@ -167,6 +169,8 @@ struct dmr_counts {
 struct dmr_table {
 	struct dmr_page *pages;
 	u64 page_count, page_room, ready, slots, free, hint, next_sequence;
+	u64 owed; /* pages */
+	int device_error; /* for which a commit or a growth had to wait, or 0 */
 	u32 per_page;
 	bool full_grown, broken;
 	struct dmr_counts counts;
@@ -178,7 +182,8 @@ struct dmr_change {
 	u8 outcome;
 };
 
-enum dmr_outcome { DMR_PAGE_FAILED, DMR_DURABLE, DMR_UNKNOWN };
+/* DMR_REFUSED: no entry write was issued, for no fault of the page's; it can be made again. */
+enum dmr_outcome { DMR_PAGE_FAILED, DMR_DURABLE, DMR_UNKNOWN, DMR_REFUSED };
 
 enum dmr_op { DMR_OP_READ, DMR_OP_WRITE, DMR_OP_ZERO, DMR_OP_DISCARD, DMR_OP_FLUSH, DMR_OPS };
 
@@ -233,6 +238,7 @@ struct dmr_disk {
 
 	struct dmr_superblock *sb; /* what stands on the spare */
 	bool newest[DMR_COPIES_MAX], missed, flushed_once;
+	unsigned int sb_failures; /* updates in a row that no copy is known to hold */
 	struct dmr_parameters parameters;
 
 	unsigned long *filter;
@@ -265,7 +271,7 @@ struct dmr_disk {
 	u64 retired_seen;
 	struct bio_set bios;
 	u8 *block, *block2;			   /* 4 KiB each, exclusive.c's */
-	u8 *other;				   /* 4 KiB, commit.c's, unmap.c's, breaker.c's */
+	u8 *other;				   /* 4 KiB, for a moment: entry_table.c's, unmap.c's, breaker.c's, open.c's */
 	struct dmr_entry *image[DMR_COMMIT_PAGES]; /* a table page each */
 	struct dmr_superblock *sb_image;
 
@@ -379,13 +385,19 @@ void dmr_slot_give_back(struct dmr_disk *d, u64 slot);
 void dmr_slot_look_further(struct dmr_disk *d, u64 pages);
 void dmr_page_retire(struct dmr_disk *d, u64 page);
 int dmr_table_flush(struct dmr_disk *d);
+int dmr_page_write(struct dmr_disk *d, int copy, u64 page, const struct dmr_entry *image);
+void dmr_page_owe(struct dmr_disk *d, u64 page, enum dmr_page_health health);
 void dmr_table_commit(struct dmr_disk *d, struct dmr_change *changes, unsigned int count);
-int dmr_table_repair(struct dmr_disk *d);
 u64 dmr_table_unusable(struct dmr_disk *d);
 static inline u64 dmr_pages_for(struct dmr_disk *d, u64 entries)
 {
 	return (entries + d->table.per_page - 1) / d->table.per_page;
 }
+
+/* table_repair.c */
+int dmr_table_pay_back(struct dmr_disk *d);
+bool dmr_winner_is_firm(struct dmr_disk *d, u64 slot);
+int dmr_table_repair(struct dmr_disk *d);
 
 /* commit.c, unmap.c */
 struct dmr_staged *dmr_stage(struct dmr_disk *d, u64 block);
@@ -396,6 +408,7 @@ void dmr_change_marks(struct dmr_disk *d, const struct dmr_remap *remap, u8 lost
 bool dmr_is_staged(struct dmr_disk *d, u64 first, u64 last);
 void dmr_commit(struct dmr_disk *d);
 void dmr_staged_fail(struct dmr_disk *d, struct dmr_staged *s, int error);
+void dmr_find_slot(struct dmr_disk *d, struct dmr_staged *s);
 void dmr_commit_unmaps(struct dmr_disk *d);
 int dmr_unmap_block(struct dmr_disk *d, struct dmr_order *order, u64 block);
 void dmr_erase_later(struct dmr_disk *d, u64 slot, u8 state);

@@ -21,6 +21,17 @@
  *   page write of 2: durable once, published; the page is retired
  *   flush of 2: durable once, published; the table is never written again
  *
+ * All that is for the medium's errors.  A page write that fails for want of resources
+ * (memory, room under the spare, the device itself) says nothing of the page.  It is
+ * tried again, the same snapshot; then the copy is read:
+ *   in 1, when it holds what it held, the change was never made: DMR_REFUSED
+ *   otherwise the page is owed that copy.  It is as good as retired, and nothing at all
+ *     is committed, until the copy is written from what memory says, and flushed.  In 1
+ *     that takes the change back (DMR_PAGE_FAILED: it goes elsewhere, behind the
+ *     payment), in 2 it makes it durable twice
+ * So one copy of each page is whole all the time, and never do two pages wait for one
+ * that are not of the same commit.
+ *
  * A retired page takes no remaps and is not written until the next opener tries it.
  * Sequences: entry_epoch << 32 + n, the epoch durable before a session's first commit.
  *
@@ -130,7 +141,7 @@ void dmr_page_retire(struct dmr_disk *d, u64 page)
 	dmr_page_count_free(d, page);
 }
 
-/* 0; -ENOSPC: none is left; -EROFS: the table is not written any more. */
+/* 0; -ENOSPC: none is left; -EROFS: the table is not written any more; or why it can not grow now. */
 int dmr_slot_allocate(struct dmr_disk *d, u64 *slot)
 {
 	struct dmr_table *t = &d->table;
@@ -139,7 +150,7 @@ int dmr_slot_allocate(struct dmr_disk *d, u64 *slot)
 	if (t->broken)
 		return -EROFS;
 	if (!t->free && !dmr_table_grow(d))
-		return t->broken ? -EROFS : -ENOSPC;
+		return t->broken ? -EROFS : t->device_error ? : -ENOSPC;
 	for (tried = 0; tried <= t->page_count; tried++) {
 		u64 page, at;
 
@@ -183,13 +194,50 @@ int dmr_table_flush(struct dmr_disk *d)
 	return error;
 }
 
-static int write_page(struct dmr_disk *d, int copy, u64 page, const struct dmr_entry *image)
+/* The medium gets a second chance at once; dmr_write() has tried again for all else. */
+int dmr_page_write(struct dmr_disk *d, int copy, u64 page, const struct dmr_entry *image)
 {
 	u64 offset = dmr_page_offset(d->sb, copy, page);
 	unsigned int size = dmr_le32(d->sb->page_size);
 	int error = dmr_write(d, DMR_SPARE, offset, image, size);
 
-	return error ? dmr_write(d, DMR_SPARE, offset, image, size) : 0;
+	if (dmr_classify(error) == DMR_CLASS_MEDIUM)
+		error = dmr_write(d, DMR_SPARE, offset, image, size);
+	return error;
+}
+
+/* How a copy took a page: it holds the new, may hold anything, or holds the old. */
+enum put { PUT_DONE, PUT_FAILED, PUT_UNSURE, PUT_UNTOUCHED };
+
+static enum put put_copy(struct dmr_disk *d, int copy, u64 page, const struct dmr_entry *image)
+{
+	const u8 *before = (const u8 *)d->table.pages[page].entries;
+	u64 offset = dmr_page_offset(d->sb, copy, page);
+	unsigned int at, size = dmr_le32(d->sb->page_size);
+	int error = dmr_page_write(d, copy, page, image);
+
+	if (!error)
+		return PUT_DONE;
+	if (dmr_classify(error) == DMR_CLASS_MEDIUM)
+		return PUT_FAILED;
+	d->table.device_error = error;
+	for (at = 0; at < size; at += DMR_BLOCK_SIZE) {
+		if (dmr_read(d, DMR_SPARE, offset + at, d->other, DMR_BLOCK_SIZE) ||
+		    memcmp(d->other, before + at, DMR_BLOCK_SIZE))
+			return PUT_UNSURE;
+	}
+	return PUT_UNTOUCHED;
+}
+
+/* The page's worse copy could not be written, for no fault of its medium's. */
+void dmr_page_owe(struct dmr_disk *d, u64 page, enum dmr_page_health health)
+{
+	struct dmr_page *p = &d->table.pages[page];
+
+	p->health = health;
+	p->owed = true;
+	d->table.owed++;
+	dmr_page_count_free(d, page);
 }
 
 static void publish(struct dmr_disk *d, const struct dmr_change *change,
@@ -212,7 +260,7 @@ static void publish(struct dmr_disk *d, const struct dmr_change *change,
 
 struct page_write {
 	u64 page;
-	bool failed;
+	enum put first;
 };
 
 /* The image of this page, made now if it is new.  -1: no room in this commit. */
@@ -226,7 +274,7 @@ static int image_of(struct dmr_disk *d, struct page_write *writes, unsigned int 
 	if (*count == DMR_COMMIT_PAGES)
 		return -1;
 	writes[*count].page = page;
-	writes[*count].failed = false;
+	writes[*count].first = PUT_UNTOUCHED;
 	memcpy(d->image[*count], d->table.pages[page].entries, dmr_le32(d->sb->page_size));
 	return (*count)++;
 }
@@ -241,6 +289,51 @@ static void write_entry(struct dmr_disk *d, const struct dmr_change *c, struct d
 	entry->retry = c->retry;
 	entry->reason = c->reason;
 	entry->crc = dmr_to_le32(dmr_entry_crc(entry, d->sb->uuid, c->slot));
+}
+
+/* What a page is after its second copy's turn, or after its first copy failed. */
+static void settle_page(struct dmr_disk *d, const struct page_write *write,
+			const struct dmr_entry *image)
+{
+	enum put second;
+
+	switch (write->first) {
+	case PUT_DONE:
+		second = put_copy(d, 1, write->page, image);
+		if (second == PUT_FAILED)
+			dmr_page_retire(d, write->page);
+		else if (second != PUT_DONE)
+			dmr_page_owe(d, write->page, DMR_PAGE_FIRST_GOOD);
+		break;
+	case PUT_FAILED:
+		dmr_page_retire(d, write->page);
+		break;
+	case PUT_UNSURE:
+		dmr_page_owe(d, write->page, DMR_PAGE_SECOND_GOOD);
+		break;
+	case PUT_UNTOUCHED:
+		break;
+	}
+}
+
+/* Steps 1 and 2 of a commit.  True: 1's flush went well, or there was nothing to flush. */
+static bool write_copies(struct dmr_disk *d, struct page_write *writes, unsigned int pages)
+{
+	bool issued = false;
+	unsigned int i;
+
+	for (i = 0; i < pages; i++) {
+		writes[i].first = put_copy(d, 0, writes[i].page, d->image[i]);
+		issued |= writes[i].first != PUT_UNTOUCHED;
+	}
+	if (!issued)
+		return true;
+	if (dmr_table_flush(d))
+		return false;
+	for (i = 0; i < pages; i++)
+		settle_page(d, &writes[i], d->image[i]);
+	dmr_table_flush(d);
+	return true;
 }
 
 /* One commit of as many changes as its pages hold; returns how many. */
@@ -263,17 +356,9 @@ static unsigned int commit_some(struct dmr_disk *d, struct dmr_change *changes, 
 		write_entry(d, c, &d->image[at][c->slot % d->table.per_page]);
 		c->outcome = DMR_UNKNOWN; /* under the pen */
 	}
-	for (i = 0; i < pages; i++)
-		writes[i].failed = write_page(d, 0, writes[i].page, d->image[i]);
-	first_durable = !dmr_table_flush(d);
-	if (first_durable) {
-		for (i = 0; i < pages; i++)
-			if (writes[i].failed || write_page(d, 1, writes[i].page, d->image[i]))
-				dmr_page_retire(d, writes[i].page);
-		dmr_table_flush(d);
-	}
+	first_durable = write_copies(d, writes, pages);
 	d->totals.commits++;
-	for (i = 0; first_durable && i < taken; i++) {
+	for (i = 0; i < taken; i++) {
 		struct dmr_change *c = &changes[i];
 		unsigned int at = 0;
 
@@ -281,12 +366,14 @@ static unsigned int commit_some(struct dmr_disk *d, struct dmr_change *changes, 
 			continue;
 		while (writes[at].page != c->slot / d->table.per_page)
 			at++;
-		if (writes[at].failed) {
+		if (writes[at].first == PUT_UNTOUCHED) {
+			c->outcome = DMR_REFUSED;
+		} else if (first_durable && writes[at].first != PUT_DONE) {
 			c->outcome = DMR_PAGE_FAILED;
-			continue;
+		} else if (first_durable) {
+			c->outcome = DMR_DURABLE;
+			publish(d, c, &d->image[at][c->slot % d->table.per_page]);
 		}
-		c->outcome = DMR_DURABLE;
-		publish(d, c, &d->image[at][c->slot % d->table.per_page]);
 	}
 	return taken;
 }
@@ -295,80 +382,19 @@ static unsigned int commit_some(struct dmr_disk *d, struct dmr_change *changes, 
 void dmr_table_commit(struct dmr_disk *d, struct dmr_change *changes, unsigned int count)
 {
 	unsigned int at = 0;
+	int error = 0;
 
+	d->table.device_error = 0;
 	while (at < count) {
-		if (d->table.broken) {
+		if (!error && !d->table.broken)
+			error = dmr_table_pay_back(d);
+		if (d->table.broken)
 			changes[at++].outcome = DMR_UNKNOWN;
-			continue;
-		}
-		at += commit_some(d, changes + at, count - at);
+		else if (error)
+			changes[at++].outcome = DMR_REFUSED;
+		else
+			at += commit_some(d, changes + at, count - at);
 	}
-}
-
-/* Does the winner of this superseded claim stand in two copies? */
-static bool winner_is_firm(struct dmr_disk *d, u64 slot)
-{
-	struct dmr_remap *winner = dmr_map_find(d, dmr_le64(dmr_entry_at(d, slot)->main_block));
-
-	return winner && !dmr_slot_retired(d, winner->slot);
-}
-
-static int erase_superseded(struct dmr_disk *d)
-{
-	struct dmr_change changes[DMR_COMMIT_PAGES];
-	unsigned int count = 0;
-	u64 slot;
-
-	for (slot = 0; d->table.counts.superseded && slot < d->table.ready; slot++) {
-		if (!dmr_slot_superseded(d, slot) || dmr_slot_retired(d, slot) ||
-		    !winner_is_firm(d, slot))
-			continue;
-		changes[count++] = (struct dmr_change){
-			.slot = slot,
-			.block = DMR_NO_BLOCK,
-			.replaces = DMR_NO_BLOCK,
-			.state = DMR_FREE,
-		};
-		if (count == ARRAY_SIZE(changes)) {
-			dmr_table_commit(d, changes, count);
-			count = 0;
-		}
-	}
-	if (count)
-		dmr_table_commit(d, changes, count);
-	return d->table.broken ? -EIO : 0;
-}
-
-/* The opener's: pages that lack something get it; then claims that lost are erased. */
-int dmr_table_repair(struct dmr_disk *d)
-{
-	struct dmr_table *t = &d->table;
-	u64 page, rewritten = 0;
-
-	for (page = 0; page < t->page_count; page++) {
-		struct dmr_page *p = &t->pages[page];
-
-		if (p->health != DMR_PAGE_FIRST_GOOD && p->health != DMR_PAGE_SECOND_GOOD)
-			continue;
-		if (write_page(d, p->health == DMR_PAGE_FIRST_GOOD, page, p->entries))
-			continue;
-		/* Not yet believed: the flush comes. */
-		rewritten++;
-		p->health += DMR_PAGE_MIXED;
-	}
-	if (rewritten && dmr_table_flush(d))
-		return -EIO;
-	for (page = 0; rewritten && page < t->page_count; page++) {
-		if (t->pages[page].health <= DMR_PAGE_MIXED)
-			continue;
-		t->pages[page].health = DMR_PAGE_GOOD;
-		t->counts.retired_pages--;
-		dmr_page_count_free(d, page);
-	}
-	if (rewritten)
-		DMINFO("%s: %llu pages of the entry table have two good copies again", dmr_name(d),
-		       (unsigned long long)rewritten);
-	return erase_superseded(d);
 }
 
 /* Slots that could be free but lie on retired pages, or beyond a table that can not grow. */
@@ -377,7 +403,7 @@ u64 dmr_table_unusable(struct dmr_disk *d)
 	struct dmr_table *t = &d->table;
 	u64 page, slot, count = t->full_grown ? t->slots - t->ready : 0;
 
-	for (page = 0; t->counts.retired_pages && page < t->page_count; page++) {
+	for (page = 0; (t->counts.retired_pages || t->owed) && page < t->page_count; page++) {
 		if (t->pages[page].health == DMR_PAGE_GOOD)
 			continue;
 		for (slot = page * t->per_page; slot < page_end(d, page); slot++)

@@ -228,6 +228,9 @@ static int mark_clean(struct dmr_disk *d)
 	struct dmr_superblock *next;
 	int error = dmr_flush(d, DMR_MAIN);
 
+	/* A page that is owed a copy may hold a claim that was taken back. */
+	if (!error && !d->table.broken)
+		error = dmr_table_pay_back(d);
 	if (!error)
 		error = dmr_flush(d, DMR_SPARE);
 	if (error || d->table.broken || !dmr_writable(d))

@@ -13,11 +13,17 @@
  * while it is the only one.  Before a session's first update the spare is flushed once,
  * for a writer that was killed may have left its last half in the drive's cache.
  *
+ * An update that no copy is known to hold uses its sequence up all the same, for a copy
+ * that could not be read back may hold it.  An opener jumps SEQUENCE_SKIP ahead, so
+ * that its update is newer than any of those; therefore no more than FAILURES_MAX such
+ * updates follow each other.
+ *
  * The constructor, then resume, suspend and the healer, never two at once.
  */
 #include "dm-remap.h"
 
 #define SEQUENCE_SKIP 16
+#define FAILURES_MAX (SEQUENCE_SKIP - 2)
 
 static bool same_update(const struct dmr_superblock *a, const struct dmr_superblock *b)
 {
@@ -121,6 +127,7 @@ int dmr_superblock_load(struct dmr_disk *d)
 		*d->sb = scan.copies[scan.newest];
 		d->missed = false;
 		d->flushed_once = false;
+		d->sb_failures = 0;
 		for (i = 0; i < scan.count; i++) {
 			bool valid = !scan.unreadable[i] && scan.verdict[i] == DMR_OK;
 
@@ -161,6 +168,8 @@ int dmr_superblock_write(struct dmr_disk *d, const struct dmr_superblock *next, 
 	u64 sequence = dmr_le64(d->sb->sequence) + skip;
 	int error = 0, failed;
 
+	if (d->sb_failures == FAILURES_MAX)
+		return -EIO;
 	if (!d->flushed_once) {
 		error = dmr_flush(d, DMR_SPARE);
 		if (error)
@@ -175,6 +184,7 @@ int dmr_superblock_write(struct dmr_disk *d, const struct dmr_superblock *next, 
 		else
 			second[seconds++] = i;
 	}
+	d->sb_failures++;
 	if (next != d->sb)
 		*d->sb = *next;
 	d->sb->sequence = dmr_to_le64(sequence);
@@ -196,6 +206,7 @@ int dmr_superblock_write(struct dmr_disk *d, const struct dmr_superblock *next, 
 	error = dmr_flush(d, DMR_SPARE);
 	if (error)
 		return error;
+	d->sb_failures = 0;
 	for (i = from; i < seconds; i++)
 		write_copy(d, second[i]);
 	return dmr_flush(d, DMR_SPARE);

@@ -5,7 +5,8 @@
  * New entries are initialised in both copies; flush; table_ready rises, by halves of
  * the superblock copies, with a flush each; only then are they used.  A page that takes
  * no write in either copy ends the table before it; one that takes it in one copy is
- * retired from the start.  Where the superblock takes no write the table ends where it
+ * retired from the start.  An error that is not the medium's says nothing of the page:
+ * the step is begun anew when the next slot is wanted.  Where the superblock takes no write the table ends where it
  * is: some copy may say otherwise all the same, and the entries are there, but this
  * session does not use them.
  */
@@ -20,15 +21,18 @@ u64 dmr_next_step(struct dmr_disk *d, u64 ready)
 	return dmr_pages_for(d, ready + clamp_t(u64, ready, FIRST_STEP, LARGEST_STEP));
 }
 
-/* Initialises one page; returns in how many copies. */
-static unsigned int initialise(struct dmr_disk *d, u64 page)
+/* Initialises one page; returns in how many copies, or an error that is not the medium's. */
+static int initialise(struct dmr_disk *d, u64 page)
 {
-	unsigned int copies = 0;
-	int copy;
+	int copy, error, copies = 0;
 
-	for (copy = 0; copy < 2; copy++)
-		copies += !dmr_write(d, DMR_SPARE, dmr_page_offset(d->sb, copy, page),
-				     d->table.pages[page].entries, dmr_le32(d->sb->page_size));
+	for (copy = 0; copy < 2; copy++) {
+		error = dmr_write(d, DMR_SPARE, dmr_page_offset(d->sb, copy, page),
+				  d->table.pages[page].entries, dmr_le32(d->sb->page_size));
+		if (error && dmr_classify(error) != DMR_CLASS_MEDIUM)
+			return error;
+		copies += !error;
+	}
 	return copies;
 }
 
@@ -57,8 +61,10 @@ static bool record(struct dmr_disk *d, u64 ready)
 	struct dmr_superblock *next = kmalloc(sizeof(*next), GFP_KERNEL);
 	int error;
 
-	if (!next)
+	if (!next) {
+		d->table.device_error = -ENOMEM;
 		return false;
+	}
 	*next = *d->sb;
 	next->table_ready = dmr_to_le64(ready);
 	error = dmr_superblock_write(d, next, 1);
@@ -70,30 +76,35 @@ static bool record(struct dmr_disk *d, u64 ready)
 	return !error;
 }
 
-/* True: there are free slots now. */
+static bool wait_with(struct dmr_disk *d, u64 pages, int error)
+{
+	drop_pages(d, pages);
+	d->table.device_error = error;
+	return false;
+}
+
+/* True: there are free slots now.  False, and device_error: it can be tried again. */
 bool dmr_table_grow(struct dmr_disk *d)
 {
 	struct dmr_table *t = &d->table;
 	u64 pages = t->page_count, page, end, ready;
+	int used, copies;
 
+	t->device_error = 0;
 	if (t->full_grown || t->broken || t->ready >= t->slots)
 		return false;
 	end = min(dmr_next_step(d, t->ready), dmr_pages_for(d, t->slots));
-	switch (dmr_used_entry_in_pages(d, pages, end - pages)) {
-	case 0:
-		break;
-	case 1: /* the superblock was stale: nothing above may be touched */
+	used = dmr_used_entry_in_pages(d, pages, end - pages);
+	if (used > 0) /* the superblock was stale: nothing above may be touched */
 		return end_here(d, pages);
-	default:
-		return false;
-	}
-	if (dmr_table_add_pages(d, end)) {
-		drop_pages(d, pages);
-		return false;
-	}
+	if (used < 0)
+		return wait_with(d, pages, used);
+	if (dmr_table_add_pages(d, end))
+		return wait_with(d, pages, -ENOMEM);
 	for (page = pages; page < end; page++) {
-		unsigned int copies = initialise(d, page);
-
+		copies = initialise(d, page);
+		if (copies < 0)
+			return wait_with(d, pages, copies);
 		if (!copies)
 			break;
 		if (copies == 1)
@@ -111,7 +122,7 @@ bool dmr_table_grow(struct dmr_disk *d)
 		return false;
 	ready = min(end * t->per_page, t->slots);
 	if (!record(d, ready))
-		return end_here(d, pages);
+		return t->device_error ? wait_with(d, pages, t->device_error) : end_here(d, pages);
 	t->hint = t->ready;
 	t->ready = ready;
 	for (page = pages; page < end; page++) {

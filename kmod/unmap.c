@@ -84,7 +84,7 @@ static bool may_have_older_claim(struct dmr_disk *d, u64 block)
 {
 	u64 slot;
 
-	if (d->table.counts.retired_pages)
+	if (d->table.counts.retired_pages || d->table.owed)
 		return true;
 	for (slot = 0; d->table.counts.superseded && slot < d->table.ready; slot++)
 		if (dmr_slot_superseded(d, slot) &&
@@ -124,15 +124,11 @@ static int judge(struct dmr_disk *d, const struct dmr_staged *s)
 /* The page failed: the unmap becomes a move. */
 static void back_to_a_slot(struct dmr_disk *d, struct dmr_staged *s)
 {
-	int error;
-
 	s->unmap = false;
 	s->refused = -EIO;
 	s->has_old = true;
 	s->old_slot = s->slot;
-	error = dmr_write_new_slot(d, s->data, &s->slot);
-	if (error)
-		dmr_staged_fail(d, s, error);
+	dmr_find_slot(d, s);
 }
 
 void dmr_commit_unmaps(struct dmr_disk *d)
@@ -141,6 +137,9 @@ void dmr_commit_unmaps(struct dmr_disk *d)
 	unsigned int i, count = 0;
 	int flushed = 1;
 
+	/* A page that is owed a copy could hold an older claim. */
+	if (dmr_table_pay_back(d) && !d->table.broken)
+		return; /* all are tried again */
 	for (i = 0; i < d->staged_count; i++) {
 		struct dmr_staged *s = &d->staged[i];
 
@@ -166,6 +165,8 @@ void dmr_commit_unmaps(struct dmr_disk *d)
 	for (i = 0; i < count; i++) {
 		struct dmr_staged *s = order[i];
 
+		if (d->changes[i].outcome == DMR_REFUSED)
+			continue; /* it is tried again */
 		s->issued = true;
 		if (d->changes[i].outcome == DMR_UNKNOWN) {
 			dmr_staged_fail(d, s, -EIO);
