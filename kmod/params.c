@@ -8,8 +8,20 @@
 
 #include "dm-remap.h"
 
+#define DEBUG_MOST 3
+
 unsigned int dm_remap_debug;
-module_param(dm_remap_debug, uint, 0644);
+
+static int set_debug(const char *text, const struct kernel_param *param)
+{
+	return param_set_uint_minmax(text, param, 0, DEBUG_MOST);
+}
+
+static const struct kernel_param_ops debug_ops = {
+	.set = set_debug,
+	.get = param_get_uint,
+};
+module_param_cb(dm_remap_debug, &debug_ops, &dm_remap_debug, 0644);
 MODULE_PARM_DESC(dm_remap_debug, "what is logged: 0 errors, 1 decisions, 2 failed calls, 3 all");
 
 #define YEAR_HOURS (366u * 24)
