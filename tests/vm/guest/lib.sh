@@ -11,7 +11,7 @@
 count=0
 failures=0
 work=/tmp/check         # a check's own folder, empty at its beginning
-WATCHDOG=${WATCHDOG:-300}  # seconds a check may take; only a net, a hang shows where it hangs
+WATCHDOG=${WATCHDOG:-600}  # seconds a check may take; only a net, a hang shows where it hangs
 
 uname_release() { cat /vm/release; }
 
@@ -40,14 +40,14 @@ basename_of() {
 # ---------------------------------------------------------------- checks
 
 check() {
-    local name="$suite: $1" status before watcher
+    local title="$suite: $1" status before watcher
     shift
     count=$((count + 1))
-    echo "# begin $count - $name"
+    echo "# begin $count - $title"
     rm -rf "$work"
     mkdir -p "$work"
     before=$(dmesg | wc -l)
-    watchdog "$name" &
+    watchdog "$title" &
     watcher=$!
     (
         set -e
@@ -55,7 +55,6 @@ check() {
         "$@"
     ) >"$work/.said" 2>&1
     status=$?
-    # shellcheck disable=SC2046
     clean_up >"$work/.clean" 2>&1 || { [ $status = 77 ] || [ $status = 0 ] && status=98; }
     kill "$watcher" 2>/dev/null
     wait "$watcher" 2>/dev/null
@@ -64,11 +63,11 @@ check() {
         status=99
     fi
     case $status in
-        0) echo "ok $count - $name" ;;
-        77) echo "ok $count - $name # SKIP $(tail -n 1 "$work/.said")" ;;
+        0) echo "ok $count - $title" ;;
+        77) echo "ok $count - $title # SKIP $(tail -n 1 "$work/.said")" ;;
         *)
             failures=$((failures + 1))
-            echo "not ok $count - $name"
+            echo "not ok $count - $title"
             case $status in
                 98) sed 's/^/#   cleaning up: /' "$work/.clean" ;;
                 99) echo '#   the kernel complained' ;;
@@ -87,6 +86,7 @@ watchdog() {
     tail -n 20 "$work/.said" | sed 's/^/#   /'
     echo 8 >/proc/sys/kernel/printk
     echo w >/proc/sysrq-trigger
+    echo t >/proc/sysrq-trigger
     echo l >/proc/sysrq-trigger
     sleep 2
     verdict fail
@@ -123,7 +123,7 @@ skip() {
     exit 77
 }
 
-have() { [ -x "/bin/$1" ] || skip "the guest has no $1"; }
+have() { [ -x "/bin/$1" ] || skip "the guest has no $1 (make deps-vm)"; }
 
 same() {  # WHAT WANTED FOUND
     [ "$2" = "$3" ] || fail "$1: wanted '$2', found '$3'"

@@ -1,0 +1,73 @@
+# shellcheck shell=dash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A pair under test and its disk, in the words of the suites. Sourced by init after lib.sh.
+#
+#   $main, $spare     the devices of the pair, set by loop_pair or by the check itself
+#   $name, $disk      the device-mapper device over it, and its node
+#   $model            what the oracle knows of the disk
+
+name=test-remap
+disk=/dev/mapper/$name
+model=$work/model
+
+# The target, its module loaded; a kernel without it skips the suite's checks.
+target() {
+    [ -e /modules/dm-remap-v4.ko ] || skip 'dm-remap-v4.ko is not built'
+    module dm-remap-v4
+}
+
+# Two loop devices over fresh files; with `-b 4096` and the like for both.
+loop_pair() {  # MAIN_SECTORS SPARE_SECTORS [losetup's options]...
+    local main_sectors=$1 spare_sectors=$2
+    shift 2
+    main=$(loop main "$main_sectors" "$@")
+    spare=$(loop spare "$spare_sectors" "$@")
+}
+
+format() { dmremapctl format --main "$main" --spare "$spare" "$@"; }
+
+table() { echo "0 $(sectors_of "$main") dm-remap-v4 $main $spare"; }
+up() { dmsetup create "$name" --table "$(table)"; }
+down() { dmsetup remove "$name"; }
+message() { dmsetup message "$name" 0 "$@"; }
+
+# A device over $1 that fails where it is told to: sectors FIRST COUNT, as many as given.
+holed() {  # NAME DEVICE [FIRST COUNT]...
+    dmsetup create "$1" --table "$(holed_table "$@")"
+    echo "/dev/mapper/$1"
+}
+# Puts other holes into it. What is under way is waited for.
+punch() {  # NAME DEVICE [FIRST COUNT]...
+    dmsetup suspend --nolockfs "$1"
+    dmsetup load "$1" --table "$(holed_table "$@")"
+    dmsetup resume "$1"
+}
+holed_table() {
+    local device=$2 at=0 end
+    end=$(sectors_of "$device")
+    shift 2
+    while [ $# -ge 2 ]; do
+        [ "$1" = "$at" ] || echo "$at $(($1 - at)) linear $device $at"
+        echo "$1 $2 error"
+        at=$(($1 + $2))
+        shift 2
+    done
+    [ "$at" = "$end" ] || echo "$at $((end - at)) linear $device $at"
+}
+
+# The numbers of the status line by name.
+number() {
+    case $1 in
+        reads) status_word "$name" 7 ;;
+        writes) status_word "$name" 8 ;;
+        remaps) status_word "$name" 9 ;;
+        errors) status_word "$name" 10 ;;
+        active_mappings) status_word "$name" 11 ;;
+        io_ops) status_word "$name" 12 ;;
+        total_time_ns) status_word "$name" 13 ;;
+    esac
+}
+at_least() { [ "$2" -ge "$3" ] || fail "$1: wanted at least $3, found $2"; }
+
+# The spare as it is left is whole, in the eyes of the other implementation.
+spare_is_clean() { dmremapctl check "$spare" || fail "dmremapctl check $spare: exit $?"; }
