@@ -15,7 +15,7 @@ CONFIGURE = cmake -G Ninja -S . -DCMAKE_BUILD_TYPE=$(BUILD_TYPE) $(CCACHE)
 CTEST = ctest --output-on-failure -j $(JOBS)
 
 # Configured once; CMake itself notices later changes of its files.
-.PHONY: all kmod deps demo test asan tsan fuzz torture bench mutants coverage lint format install clean help
+.PHONY: all kmod deps demo test asan tsan test-vm deps-vm fuzz torture bench mutants coverage lint format install clean help
 
 all: build/build.ninja
 	cmake --build build -j $(JOBS)
@@ -67,6 +67,16 @@ tsan: build-tsan/build.ninja
 	$(FIXED_ADDRESSES) cmake --build build-tsan -j $(JOBS) --target $(SANITIZED_TESTS)
 	$(SANITIZED) TSAN_OPTIONS=second_deadlock_stack=1 \
 	    $(FIXED_ADDRESSES) $(CTEST) --test-dir build-tsan -L '^(unit|property)$$' -E '^fuzz\.|NOT_BUILT'
+
+# The kernel target in virtual machines, a boot for each kernel: KERNEL='6.1 6.12' SUITE='basic target'.
+deps-vm:
+	@scripts/deps build vm
+
+test-vm:
+	@scripts/deps build vm
+	@$(MAKE) --no-print-directory build/build.ninja
+	cmake --build build -j $(JOBS) --target dmremapfs dmremapctl
+	DMREMAP_BIN=$(CURDIR)/build/bin JOBS=$(JOBS) tests/vm/run $(KERNEL:%=-k %) $(SUITE)
 
 # SECONDS for each target; TARGETS="spare superblock" takes only these (tests/fuzz/fuzz_*.cpp).
 SECONDS ?= 60
@@ -133,7 +143,7 @@ install: all
 	DESTDIR="$(DESTDIR)" cmake --install build --prefix "$(PREFIX)"
 
 clean:
-	rm -rf build build-asan build-tsan build-fuzz build-coverage build-mutants
+	rm -rf build build-asan build-tsan build-fuzz build-coverage build-mutants build-vm
 
 help:
 	@echo 'make           build; the programs are in build/bin/'
@@ -142,6 +152,7 @@ help:
 	@echo 'make test      build and run everything, the sanitizers included'
 	@echo 'make asan      unit and property tests under AddressSanitizer and UBSan'
 	@echo 'make tsan      unit and property tests under ThreadSanitizer'
+	@echo 'make test-vm   the kernel target in QEMU (KERNEL=6.12 SUITE=basic; tests/vm/run says more)'
 	@echo 'make fuzz      fuzz every parser and opener, SECONDS=60 each (clang; TARGETS=...)'
 	@echo 'make torture   power cuts, kill -9, random operations, races: fresh seeds for MINUTES=60'
 	@echo 'make bench     how fast, beside a bare FUSE daemon, qemu-storage-daemon and nbdkit (BENCH=...)'
