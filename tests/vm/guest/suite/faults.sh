@@ -1,0 +1,136 @@
+# shellcheck shell=dash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The words of pair.sh and lib.sh are set there.
+# shellcheck disable=SC2154,SC2034,SC2094
+# Proves how the target takes errors that a driver makes: scsi_debug's medium errors (P1, P5), a disk
+# that is pulled and one that fails everywhere (P6), and a flush that fails (P2).
+# Holes that dm's error target makes are target.sh's.
+modules sd_mod
+
+# A SCSI disk of 12 MiB as main; its medium errors are there when opts is 2.
+scsi_main() {
+    module scsi_debug dev_size_mb=12 delay=0 medium_error_start=300 medium_error_count=4
+    until_true [ -b /dev/sda ]
+    main=/dev/sda
+    spare=$(loop spare 32768)
+    format
+}
+scsi_opts() { echo "$1" >/sys/bus/pseudo/drivers/scsi_debug/opts; }
+
+read_sectors() {  # FIRST COUNT FILE
+    dd if="$disk" of="$3" bs=512 skip="$1" count="$2" iflag=direct status=none
+}
+
+medium_errors() {
+    target
+    scsi_main
+    up
+    dd if=/dev/urandom of=pattern bs=1M count=12 status=none
+    dd if=pattern of="$disk" bs=1M oflag=direct status=none
+    scsi_opts 2
+    # Sectors 300 to 303 are the second half of a block: the first is salvaged.
+    refused 'Input/output error' read_sectors 296 8 back
+    same 'remaps' 1 "$(number remaps)"
+    refused 'Input/output error' read_sectors 300 1 back
+    read_sectors 296 4 back
+    dd if=pattern of=want bs=512 skip=296 count=4 status=none
+    cmp back want
+    read_sectors 304 24272 back
+    dd if=pattern of=want bs=512 skip=304 status=none
+    cmp back want
+    # Who writes heals.
+    dd if=pattern of="$disk" bs=512 seek=300 skip=300 count=4 oflag=direct conv=notrunc status=none
+    dd if="$disk" of=back bs=1M iflag=direct status=none
+    cmp back pattern
+    same 'active_mappings' 1 "$(number active_mappings)"
+    down
+    spare_is_clean
+    up
+    dd if="$disk" of=back bs=1M iflag=direct status=none
+    cmp back pattern
+    scsi_opts 0
+}
+check 'P1 a medium error loses what nobody can read, no more, and no less' medium_errors
+
+pulled() {
+    local at
+    target
+    scsi_main
+    up
+    dd if=/dev/urandom of="$disk" bs=1M count=12 oflag=direct status=none
+    message remap 800 8
+    echo 1 >/sys/block/sda/device/delete
+    for at in 0 3000 6000 9000 12000 15000 18000 21000 24000; do
+        refused '' read_sectors "$at" 8 back
+        refused '' dd if=/dev/zero of="$disk" bs=512 seek="$at" count=8 oflag=direct conv=notrunc status=none
+    done
+    # Nothing was moved, and what is in a slot can still be read.
+    same 'active_mappings' 1 "$(number active_mappings)"
+    read_sectors 800 8 back
+    message health
+    message health | grep -q failed
+}
+check 'P6 a disk that is pulled does not eat the spare' pulled
+
+fails_everywhere() {
+    local at
+    target
+    back=$(loop main 24576)
+    main=$(holed bad "$back")
+    spare=$(loop spare 32768)
+    format
+    up
+    oracle fill "$model" "$disk"
+    punch bad "$back" 0 24576
+    for at in 0 3000 6000 9000 12000 15000 18000 21000 24000; do
+        oracle fail "$model" "$disk" "$at" 8
+        refused '' read_sectors "$at" 8 file
+    done
+    same 'active_mappings' 0 "$(number active_mappings)"
+    message health | grep -q failed
+    # The cable is put in again: whatever succeeds is noticed, and bad blocks are healed once more.
+    punch bad "$back"
+    read_sectors 16000 8 file
+    until_true healthy
+    oracle verify "$model" "$disk"
+    punch bad "$back" 800 8
+    oracle write "$model" "$disk" 800 8
+    oracle verify "$model" "$disk"
+    same 'active_mappings' 1 "$(number active_mappings)"
+    down
+    spare_is_clean
+}
+healthy() { ! message health | grep -q failed; }
+check 'P6 a disk that fails everywhere trips the breaker, and comes back' fails_everywhere
+
+flush_fails() {
+    modules dm-flakey
+    target
+    back=$(loop main 24576)
+    main=$(holed bad "$back")
+    spare=$(loop spare 32768)
+    format
+    up
+    oracle fill "$model" "$disk"
+    sync "$disk"
+    # Reads go well, writes and flushes fail.
+    dmsetup suspend --nolockfs bad
+    dmsetup load bad --table "0 24576 flakey $back 0 0 1000000 1 error_writes"
+    dmsetup resume bad
+    refused '' sync "$disk"
+    punch bad "$back"
+    refused '' sync "$disk"
+    oracle verify "$model" "$disk"
+    dmsetup suspend "$name"
+    dmsetup resume "$name"
+    refused '' sync "$disk"
+    # Only a table that is loaded anew believes the disk again.
+    down
+    up
+    sync "$disk"
+    oracle write "$model" "$disk" 0 64
+    oracle verify "$model" "$disk"
+    down
+    spare_is_clean
+}
+check 'P2 a flush that failed stays failed until the table is loaded anew' flush_fails
