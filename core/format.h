@@ -469,6 +469,17 @@ static inline enum dmr_pick dmr_entry_pick(const struct dmr_entry *first, bool f
 									DMR_PICK_SECOND;
 }
 
+/*
+ * The epoch of an opener: above that of the superblock and above all that entries have seen, or
+ * this session's numbers would not be told from those of the one that made them.
+ */
+static inline __u64 dmr_next_epoch(const struct dmr_superblock *sb, __u64 highest_entry_sequence)
+{
+	__u64 of_superblock = dmr_le64(sb->entry_epoch), of_entries = highest_entry_sequence >> 32;
+
+	return (of_superblock > of_entries ? of_superblock : of_entries) + 1;
+}
+
 /* Of two slots that claim one main block: does a's claim win?  Equal sequences: corrupt. */
 static inline bool dmr_claim_wins(const struct dmr_entry *a, const struct dmr_entry *b)
 {

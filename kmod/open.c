@@ -69,7 +69,7 @@ static int check_witness(struct dmr_disk *d)
 static int claim_pair(struct dmr_disk *d, u64 highest)
 {
 	struct dmr_superblock *next = kmalloc(sizeof(*next), GFP_KERNEL);
-	u64 epoch = max(dmr_le64(d->sb->entry_epoch), highest >> 32) + 1;
+	u64 epoch = dmr_next_epoch(d->sb, highest);
 	int error;
 
 	if (!next)

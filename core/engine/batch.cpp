@@ -89,7 +89,7 @@ void Batch::stage(Staged staged) {
 }
 
 int Batch::relocate(std::uint64_t block, const BlockData& data, SectorMask lost, SectorMask retry,
-                    std::uint8_t reason, std::optional<OldSlot> old) {
+                    std::uint8_t reason, std::optional<OldSlot> old, SectorMask salvaged) {
     std::uint64_t slot = 0;
     int error = write_new_slot(data, slot);
     // What was moved left slots behind: those that are due, and those that are once this commit has
@@ -116,6 +116,8 @@ int Batch::relocate(std::uint64_t block, const BlockData& data, SectorMask lost,
         staged.retry = retry;
         staged.reason = reason;
         staged.old = old;
+        staged.cleared = salvaged;
+        staged.salvaged = salvaged != 0;
         staged.data = std::make_unique<BlockData>(data);
         stage(std::move(staged));
     } catch (const std::bad_alloc&) {
@@ -245,6 +247,30 @@ void Batch::publish(Staged& staged) {
     }
 }
 
+// Whether the claim that replaced the one in this slot, if one did, stands in two copies.
+bool Batch::winner_is_firm(std::uint64_t slot) const {
+    const dmr_entry entry = disk_.table->entry(slot);
+    if (entry.state != DMR_REMAPPED) {
+        return true;
+    }
+    const FoundRemap winner = disk_.map->find(dmr_le64(entry.main_block));
+    return winner == nullptr || (!winner->fenced() && !disk_.table->retired(winner->slot));
+}
+
+// Puts the erasures that can be made now first; how many these are. On a retired page nothing is
+// written: the claim stays superseded by the newer one.
+std::size_t Batch::due_erasures() {
+    const EntryTable& table = *disk_.table;
+    std::erase_if(erasures_, [&](const EntryChange& erasure) {
+        return table.retired(erasure.slot) && !table.owes();
+    });
+    const auto waiting =
+        std::partition(erasures_.begin(), erasures_.end(), [&](const EntryChange& erasure) {
+            return !table.retired(erasure.slot) && winner_is_firm(erasure.slot);
+        });
+    return static_cast<std::size_t>(waiting - erasures_.begin());
+}
+
 // For what is staged, to publish or to fence it.
 void Batch::make_room_in_map() {
     std::array<unsigned, kGates> blocks{};
@@ -275,7 +301,8 @@ void Batch::commit_claims(int tried) {
             order.push_back(&staged);
         }
     }
-    if (order.empty() && erasures_.empty()) {
+    const std::size_t first = due_erasures();
+    if (order.empty() && first == 0) {
         return;
     }
     if (io_.flush_spare() != 0) {
@@ -284,12 +311,8 @@ void Batch::commit_claims(int tried) {
         }
         return;
     }
-    // On a retired page nothing is written: the claim stays superseded by the newer one.
-    std::erase_if(erasures_, [this](const EntryChange& erasure) {
-        return disk_.table->retired(erasure.slot);
-    });
-    std::vector<EntryChange> changes = erasures_;
-    const std::size_t first = changes.size();
+    std::vector<EntryChange> changes(erasures_.begin(),
+                                     erasures_.begin() + static_cast<std::ptrdiff_t>(first));
     for (const Staged* const staged : order) {
         changes.push_back(
             EntryChange{.slot = staged->slot,
@@ -303,13 +326,13 @@ void Batch::commit_claims(int tried) {
     const bool was_broken = disk_.table->broken();
     const std::vector<CommitOutcome> outcomes = disk_.table->commit(changes);
     io_.judge_spare(Op::write, disk_.table->device_error());
-    std::size_t refusals = 0;
-    for (std::size_t i = 0; i < first; i++) {
-        if (outcomes[i] == CommitOutcome::refused) {
-            erasures_[refusals++] = erasures_[i];
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < erasures_.size(); i++) {
+        if (i >= first || outcomes[i] == CommitOutcome::refused) {
+            erasures_[kept++] = erasures_[i];
         }
     }
-    erasures_.erase(erasures_.begin() + static_cast<std::ptrdiff_t>(refusals), erasures_.end());
+    erasures_.erase(erasures_.begin() + static_cast<std::ptrdiff_t>(kept), erasures_.end());
     if (std::ranges::find(outcomes, CommitOutcome::page_failed) != outcomes.end()) {
         disk_.table->look_further(1ull << tried);
     }

@@ -20,7 +20,9 @@
 // errno when that has been in vain; what needs another slot and gets none just now asks again.
 //
 // Erasures (old slots that become bad or free) wait for the commit after the one that made their
-// replacement durable: see entry_table.h.
+// replacement durable: see entry_table.h. While the replacement stands on a retired page, in one
+// copy, they go on waiting, also in the commit that moves it away, for that may fail: were the last
+// copy lost the older claim is what tells an opener that there was one.
 //
 // Memory: where it does not suffice staging fails, and nothing is staged then. A commit has all of
 // it before an entry is written: publishing and fencing ask for none. Only a change that must go to
@@ -55,10 +57,10 @@ public:
     Batch(Context& disk, BlockIo& io) : disk_(disk), io_(io) {}
 
     // Writes `data` to a new slot for `block`. 0: staged. ENOSPC: no slot left; or the errno, for
-    // want of memory ENOMEM. May commit what is staged, and so publish it, to get a slot that an
-    // erasure frees.
+    // want of memory ENOMEM. `salvaged`: lost sectors of the old slot that came back from main. May
+    // commit what is staged, and so publish it, to get a slot that an erasure frees.
     int relocate(std::uint64_t block, const BlockData& data, SectorMask lost, SectorMask retry,
-                 std::uint8_t reason, std::optional<OldSlot> old);
+                 std::uint8_t reason, std::optional<OldSlot> old, SectorMask salvaged = 0);
 
     // The block's slot holds new data already; its marks become these. `salvaged`: the sectors came
     // back from main; otherwise the user wrote them. Throws bad_alloc.
@@ -101,6 +103,8 @@ private:
     void stage(Staged staged);
     void make_room_in_map();
     void erase_later(std::uint64_t slot, bool bad) noexcept;
+    bool winner_is_firm(std::uint64_t slot) const;
+    std::size_t due_erasures();
     void try_commit(int tried);
     void commit_claims(int tried);
     void commit_unmaps();

@@ -235,37 +235,75 @@ int Exclusive::move_written(const Remap& remap, BlockData& content, std::uint64_
                            OldSlot{.slot = remap.slot, .bad = slot_is_bad, .same = begin == end});
 }
 
+// Whether writing these sectors where they are puts good ones under the pen: those that share a
+// physical block of the spare with them.
+bool Exclusive::near_good_ones(SectorMask sectors, SectorMask lost) const {
+    const std::uint64_t unit =
+        std::min<std::uint64_t>(disk_.spare->info().physical_block, DMR_BLOCK_SIZE);
+    for (std::uint64_t at = 0; at < DMR_BLOCK_SIZE; at += unit) {
+        const SectorMask here = sectors_touched(at, at + unit);
+        if ((sectors & here) != 0 && (here & ~lost) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Sectors of a remapped block that came back from main, in `content`; to a new slot.
+void Exclusive::move_salvaged(const Remap& remap, const BlockData& content, SectorMask salvaged) {
+    BlockData whole{};
+    SectorMask bad = 0;
+    if (io_.salvage_spare(disk_.slot_offset(remap.slot), whole.data(),
+                          disk_.block_length(remap.block), bad) != 0 ||
+        (bad & ~remap.lost) != 0) {
+        return;
+    }
+    for (std::uint64_t at = 0; at < DMR_BLOCK_SIZE; at += DMR_SECTOR_SIZE) {
+        if ((sectors_touched(at, at + 1) & salvaged) != 0) {
+            std::memcpy(whole.data() + at, content.data() + at, DMR_SECTOR_SIZE);
+        }
+    }
+    const auto lost = static_cast<SectorMask>(remap.lost & ~salvaged);
+    batch_.relocate(remap.block, whole, lost, static_cast<SectorMask>(remap.retry & lost),
+                    disk_.table->entry(remap.slot).reason,
+                    OldSlot{.slot = remap.slot, .bad = false, .same = true}, salvaged);
+}
+
 void Exclusive::retry_lost(std::uint64_t block) {
     const FoundRemap found = disk_.map->find(block);
     if (found == nullptr || found->fenced() || found->retry == 0 || !disk_.writable()) {
         return;
     }
     const Remap remap = *found;
-    const std::uint64_t slot = disk_.slot_offset(remap.slot);
-    auto lost = static_cast<SectorMask>(remap.lost);
     const std::uint64_t grain = disk_.logical_block;
     BlockData content{};
-    bool slot_takes_it = true;
-    for (std::uint64_t at = 0; at < disk_.block_length(block) && slot_takes_it; at += grain) {
+    SectorMask salvaged = 0;
+    for (std::uint64_t at = 0; at < disk_.block_length(block); at += grain) {
         const SectorMask here = sectors_touched(at, at + grain);
         SectorMask bad = 0;
-        if ((remap.retry & here) != here ||
-            io_.salvage_main(block * DMR_BLOCK_SIZE + at, content.data() + at, grain, bad) != 0 ||
-            bad != 0) {
-            continue;
-        }
-        slot_takes_it = io_.write_spare(slot + at, content.data() + at, grain) == 0;
-        if (slot_takes_it) {
-            lost = static_cast<SectorMask>(lost & ~here);
+        if ((remap.retry & here) == here &&
+            io_.salvage_main(block * DMR_BLOCK_SIZE + at, content.data() + at, grain, bad) == 0 &&
+            bad == 0) {
+            salvaged = static_cast<SectorMask>(salvaged | here);
         }
     }
-    if (lost == remap.lost) {
+    if (salvaged == 0) {
         return;
     }
-    // On a retired page the marks must wait until the healer has moved the block away.
-    if (!disk_.table->retired(remap.slot)) {
-        batch_.change_marks(remap, lost, static_cast<SectorMask>(remap.retry & lost), true);
+    const auto all_lost = static_cast<SectorMask>(remap.lost);
+    bool moves = near_good_ones(salvaged, all_lost) || disk_.table->retired(remap.slot);
+    for (std::uint64_t at = 0; at < DMR_BLOCK_SIZE && !moves; at += grain) {
+        if ((salvaged & sectors_touched(at, at + grain)) != 0) {
+            moves = io_.write_spare(disk_.slot_offset(remap.slot) + at, content.data() + at,
+                                    grain) != 0;
+        }
     }
+    if (moves) {
+        move_salvaged(remap, content, salvaged);
+        return;
+    }
+    const auto lost = static_cast<SectorMask>(all_lost & ~salvaged);
+    batch_.change_marks(remap, lost, static_cast<SectorMask>(remap.retry & lost), true);
 }
 
 bool Exclusive::move_away(std::uint64_t slot) {

@@ -34,7 +34,9 @@ public:
     // blocks whose commit decides about a write's success.
     int run(Piece& piece, std::vector<std::uint64_t>& staged);
 
-    // Reads the retry sectors of a block from main again; what comes back is staged.
+    // Reads the retry sectors of a block from main again; what comes back is staged: in its slot,
+    // or in a new one where writing the old one would put good sectors under the pen, for which
+    // nobody but us wants it written.
     void retry_lost(std::uint64_t block);
 
     // By hand, see Disk. 0: staged; EALREADY: nothing to do; or the errno.
@@ -70,6 +72,8 @@ private:
     int write_main_part(const Part& part, std::vector<std::uint64_t>& staged);
     int write_back(const Remap& remap, const BlockData& data);
     int write_slot_part(const Part& part, const Remap& remap, std::vector<std::uint64_t>& staged);
+    bool near_good_ones(SectorMask sectors, SectorMask lost) const;
+    void move_salvaged(const Remap& remap, const BlockData& content, SectorMask salvaged);
     int move_written(const Remap& remap, BlockData& content, std::uint64_t begin, std::uint64_t end,
                      SectorMask lost, bool slot_is_bad);
 

@@ -164,7 +164,7 @@ std::unique_ptr<Disk> Disk::open(std::unique_ptr<Device> main, std::unique_ptr<D
             // the next opener that main was changed.
             sb.flags = dmr_to_le32(as_closed | DMR_IN_USE);
         }
-        sb.entry_epoch = dmr_to_le64(dmr_le64(sb.entry_epoch) + 1);
+        sb.entry_epoch = dmr_to_le64(dmr_next_epoch(&sb, loaded.highest_sequence));
         SuperblockStore& store = *disk->superblocks;
         if (const int error = store.write(sb, store.opening_skip()); error != 0) {
             refuse_write_failure(spare_device, "the superblock", error);

@@ -40,7 +40,8 @@
 // relied on and the other is the last. It stays so until the next open, which tries again.
 //
 // Sequences: entry_epoch << 32 + n. The epoch rises durably before the first commit of a session,
-// so that no number is ever used twice, not even one that is on a copy nobody could read.
+// above that of every entry found (dmr_next_epoch), so that no number is ever used twice, not even
+// one that is on a copy nobody could read.
 //
 // A scan looks at pages that are in use (check_page). Both copies must say what memory says, for it
 // is what both were last given. A copy that does not is rewritten from the same snapshot, flushed

@@ -135,9 +135,10 @@ std::vector<std::string> repair_spare(Device& spare) {
     }
     // As an opener does it: the epoch first, then the table; the witness and the clean mark stay,
     // for neither the data nor the mapping changes.
-    require_sequences(sb, load_table(spare, sb).highest_sequence, spare);
+    const std::uint64_t highest = load_table(spare, sb).highest_sequence;
+    require_sequences(sb, highest, spare);
     SuperblockStore store(spare, scan);
-    sb.entry_epoch = dmr_to_le64(dmr_le64(sb.entry_epoch) + 1);
+    sb.entry_epoch = dmr_to_le64(dmr_next_epoch(&sb, highest));
     const auto failed = [&](int error) {
         return Refusal(
             RefusalKind::system,

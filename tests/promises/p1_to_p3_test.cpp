@@ -3,6 +3,7 @@
 // also of the recovery, is just a crash.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "core/refusal.h"
@@ -61,6 +62,35 @@ TEST(Promises, P1_PartOfALostSectorIsNotMadeUp) {
     EXPECT_EQ(pair.disk->write(1003 * kSector + 7, few.data(), few.size()), EIO);
     read_sectors(*pair.disk, 1003, 1, EIO);
     EXPECT_EQ(pair.disk->write(1002 * kSector + 7, few.data(), few.size()), 0);
+}
+
+TEST(Promises, P1_OddBytesOfALostSectorAreAnError) {
+    constexpr std::uint64_t kFrom = 1003 * kSector, kTo = 1004 * kSector;  // what is lost
+    TestPair pair;
+    pair.fill_main(1);
+    pair.format();
+    pair.plan->apply("main bad all 1003\n");
+    pair.open();
+    read_sectors(*pair.disk, 1003, 1, EIO);
+    const auto original = pattern(1000, 16, 1);
+    const auto read = [&](std::uint64_t begin, std::uint64_t end) {
+        std::vector<std::byte> data(end - begin);
+        const int error = pair.disk->read(begin, data.data(), data.size());
+        if (error == 0) {
+            const auto at = original.begin() + static_cast<std::ptrdiff_t>(begin - 1000 * kSector);
+            EXPECT_TRUE(std::equal(data.begin(), data.end(), at)) << begin << " to " << end;
+        }
+        return error;
+    };
+    EXPECT_EQ(read(kFrom - 700, kFrom + 1), EIO);
+    EXPECT_EQ(read(kFrom + 200, kFrom + 201), EIO);
+    EXPECT_EQ(read(kTo - 1, kTo), EIO);
+    EXPECT_EQ(read(kTo - 1, kTo + 3000), EIO);
+    EXPECT_EQ(read(1000 * kSector + 1, 1016 * kSector - 1), EIO);
+    EXPECT_EQ(read(kFrom - 700, kFrom), 0);
+    EXPECT_EQ(read(kFrom - 1, kFrom), 0);
+    EXPECT_EQ(read(kTo, kTo + 1), 0);
+    EXPECT_EQ(read(kTo, kTo + 3000), 0);
 }
 
 TEST(Promises, P2_AFlushThatFailsStaysFailed) {
