@@ -19,21 +19,25 @@ constexpr auto kLineEvery = std::chrono::seconds(10);
 
 }  // namespace
 
-std::string progress_text(std::uint64_t done, std::uint64_t total, double seconds) {
+std::string progress_text(std::uint64_t done, std::uint64_t total, double seconds,
+                          std::uint64_t before) {
     const double share = total == 0 ? 1.0 : static_cast<double>(done) / static_cast<double>(total);
     std::array<char, 16> percent{};
     std::snprintf(percent.data(), percent.size(), "%3.0f %%", share * 100);
     std::string text = percent.data();
     text += "  " + short_size(done) + " of " + short_size(total);
-    if (done == 0 || seconds <= 0) return text;
-    const double rate = static_cast<double>(done) / seconds;
+    if (done <= before || done >= total || seconds <= 0) return text;
+    const double rate = static_cast<double>(done - before) / seconds;
     const double left = static_cast<double>(total - done) / rate;
     text += "  " + short_size(static_cast<std::uint64_t>(rate)) + "/s";
     return text + "  " + human_duration(static_cast<std::uint64_t>(left * 1e9)) + " left";
 }
 
-Progress::Progress(std::string title, std::uint64_t total_bytes)
-    : title_(std::move(title)), total_(total_bytes), terminal_(::isatty(STDERR_FILENO) == 1) {}
+Progress::Progress(std::string title, std::uint64_t total_bytes, std::uint64_t done_bytes)
+    : title_(std::move(title)),
+      total_(total_bytes),
+      before_(done_bytes),
+      terminal_(::isatty(STDERR_FILENO) == 1) {}
 
 Progress::~Progress() {
     if (drawn_) std::fputs("\r\x1b[K", stderr);
@@ -45,7 +49,7 @@ void Progress::show(std::uint64_t done) {
         return;
     shown_ = now;
     const std::string text =
-        progress_text(done, total_, std::chrono::duration<double>(now - start_).count());
+        progress_text(done, total_, std::chrono::duration<double>(now - start_).count(), before_);
     if (!terminal_) {
         std::fprintf(stderr, "%s: %s\n", title_.c_str(), text.c_str());
         return;

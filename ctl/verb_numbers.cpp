@@ -4,6 +4,7 @@
 #include <boost/program_options/value_semantic.hpp>
 
 #include "ctl/control.h"
+#include "ctl/number.h"
 #include "ctl/replace_file.h"
 #include "ctl/smart.h"
 #include "ctl/text.h"
@@ -47,7 +48,10 @@ Answer run_health(const Arguments& arguments) {
             answer.json[name] = name_values_json({{name, value}})[name];
         std::string label = name;
         std::replace(label.begin(), label.end(), '_', ' ');
-        fields.add(label, value);
+        if (name == "last_scan_unix")
+            fields.add("last scan", human_time(parse_number(value, "a time")));
+        else
+            fields.add(label, value);
     }
     answer.json["reasons"] = Json::array();
     for (auto& [name, text] : parse_name_values(control.read("reasons"))) {

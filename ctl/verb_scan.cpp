@@ -45,7 +45,7 @@ ScanLine look(const Control& control) { return parse_scan_line(control.read("res
 
 void wait_for_end(const Control& control, Answer& answer) {
     ScanLine line = look(control);
-    Progress progress("scan", line.total * DMR_SECTOR_SIZE);
+    Progress progress("scan", line.total * DMR_SECTOR_SIZE, line.done * DMR_SECTOR_SIZE);
     while (line.state == "running" || line.state == "waiting") {
         progress.show(line.done * DMR_SECTOR_SIZE);
         std::this_thread::sleep_for(kLookEvery);

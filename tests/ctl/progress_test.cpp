@@ -14,6 +14,11 @@ TEST(Progress, RateAndTimeLeft) {
     EXPECT_EQ(progress_text(0, 1 << 20, 5), "  0 %  0 bytes of 1.0 MiB");
     EXPECT_EQ(progress_text(0, 0, 0), "100 %  0 bytes of 0 bytes");
     EXPECT_EQ(progress_text(1 << 20, 1 << 20, 0), "100 %  1.0 MiB of 1.0 MiB");
+    EXPECT_EQ(progress_text(1 << 20, 1 << 20, 5), "100 %  1.0 MiB of 1.0 MiB") << "nothing is left";
+    // Work that was half done when it began to be watched.
+    EXPECT_EQ(progress_text(6ull << 30, 8ull << 30, 20, 5ull << 30),
+              " 75 %  6.0 GiB of 8.0 GiB  51.2 MiB/s  40 s left");
+    EXPECT_EQ(progress_text(5ull << 30, 8ull << 30, 20, 5ull << 30), " 62 %  5.0 GiB of 8.0 GiB");
 }
 
 TEST(Text, DurationsForPeople) {

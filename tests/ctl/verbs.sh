@@ -85,6 +85,7 @@ says 'size_bytes: +64.0 MiB'
 answer stats --json "$mnt"
 says '"remaps_manual": [1-9]'
 answer health "$mnt"
+says "^ *last scan: +20[0-9]{2}-"
 says 'advice: +'
 says 'score: +[0-9]+$'
 says 'because: +[0-9]+ blocks? of main had to be remapped\.'
