@@ -35,9 +35,9 @@ while read -r verb; do
         grep -qx -- "$option" "$work/options" || fail "$verb has no $option"
     done < <(grep -oE -- '--[a-z]+' <<<"$line" || :)
     # And its section says what each is for.
+    sed -n "/^\.SS $verb\$/,/^\.S[SH] /p" "$root/ctl/dmremapctl.8" | sed 's/\\-/-/g' >"$work/section"
     while read -r option; do
-        sed -n "/^\.SS $verb\$/,/^\.S[SH] /p" "$root/ctl/dmremapctl.8" | sed 's/\\-/-/g' |
-            grep -qF -- "$option" || fail "the section of $verb lacks $option"
+        grep -qF -- "$option" "$work/section" || fail "the section of $verb lacks $option"
     done < <(grep -vE -- '--(json|help|main|spare)$' "$work/options" || :)
 done <"$work/verbs"
 
@@ -60,9 +60,10 @@ for path in "$mnt"/control/* "$mnt"/control/params/*; do
         fail "mount.dmremapfs(8) lacks the file $(basename "$path")"
 done
 echo help >"$mnt/control/message"
+# By way of files: a grep that has found its word ends, and sed dies of a pipe that is closed.
+sed -n '/^\.SH MESSAGES/,/^\.SH SCAN/p' "$root/fuse/mount.dmremapfs.8" >"$work/messages"
 while read -r message; do
-    sed -n '/^\.SH MESSAGES/,/^\.SH PARAMETERS/p' "$root/fuse/mount.dmremapfs.8" |
-        grep -qE "(^\.BI?R? |[ \"])$message\b" || fail "mount.dmremapfs(8) lacks the message $message"
+    grep -qE "(^\.BI?R? |[ \"])$message\b" "$work/messages" || fail "mount.dmremapfs(8) lacks the message $message"
 done < <(cut -d ' ' -f 1 "$mnt/control/message")
 # The ranges in the manual are those that are held.
 for name in read_retries lost_retry_minutes breaker_regions scan_interval_hours scan_speed_max \
