@@ -32,6 +32,7 @@
 
 #include "compat.h"
 #include "format.h"
+#include "scan.h"
 
 #define DMR_REGION_SECTORS 2048u /* 1 MiB: the grain of gates and filter */
 #define DMR_GATE_BITS 10
@@ -109,7 +110,11 @@ struct dmr_bio {
 	bool decided : 1; /* bi_status is the answer */
 };
 
-enum dmr_order_kind { DMR_ORDER_REMAP, DMR_ORDER_UNMAP, DMR_ORDER_RETRY, DMR_ORDER_MOVE, DMR_ORDER_SET };
+enum dmr_order_kind {
+	DMR_ORDER_REMAP, DMR_ORDER_UNMAP, DMR_ORDER_RETRY, DMR_ORDER_MOVE, DMR_ORDER_SET,
+	DMR_ORDER_CHECK, /* remap if it is bad */
+	DMR_ORDER_SCAN,	 /* save how far the scan is */
+};
 
 /* What the healer shall do to blocks [first, last] of one region; the giver's memory. */
 struct dmr_order {
@@ -278,6 +283,7 @@ struct dmr_disk {
 	unsigned long causes; /* bits of enum dmr_cause */
 	int last_state;
 	struct dmr_breaker breaker;
+	struct dmr_scan scan;
 	struct dmr_totals totals, totals_cleared;
 	struct dmr_stats __percpu *stats;
 	struct dmr_stats *cleared; /* what stats stood at when they were cleared */
@@ -416,6 +422,7 @@ void dmr_erase_later(struct dmr_disk *d, u64 slot, u8 state);
 /* exclusive.c */
 void dmr_exclusive_bio(struct dmr_disk *d, struct bio *bio);
 int dmr_remap_block(struct dmr_disk *d, struct dmr_order *order, u64 block);
+int dmr_check_block(struct dmr_disk *d, struct dmr_order *order, u64 block);
 void dmr_retry_block(struct dmr_disk *d, u64 block);
 void dmr_move_slot(struct dmr_disk *d, u64 slot);
 
@@ -437,6 +444,7 @@ void dmr_breaker_try_reset(struct dmr_disk *d);
 void dmr_count_bio(struct dmr_disk *d, enum dmr_op op, bool ok, unsigned int bytes, u64 ns);
 void dmr_count_call(struct dmr_disk *d, enum dmr_side side, enum dmr_op op, bool ok);
 u64 dmr_main_successes(struct dmr_disk *d, bool write);
+u64 dmr_bios_completed(struct dmr_disk *d);
 void dmr_stats_sum(struct dmr_disk *d, struct dmr_stats *sum);
 void dmr_stats_clear(struct dmr_disk *d);
 u64 dmr_errors(const struct dmr_stats *sum, enum dmr_side side);

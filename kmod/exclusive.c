@@ -261,13 +261,12 @@ void dmr_exclusive_bio(struct dmr_disk *d, struct bio *bio)
 	}
 }
 
-/* By hand.  0: staged, -EALREADY: nothing to do, or why it stays. */
-int dmr_remap_block(struct dmr_disk *d, struct dmr_order *order, u64 block)
+static int move_from_main(struct dmr_disk *d, struct dmr_order *order, u64 block, u8 reason)
 {
 	struct dmr_remap *found = dmr_map_find(d, block);
 	struct dmr_staged change = {
 		.block = block,
-		.reason = DMR_REASON_MANUAL,
+		.reason = reason,
 		.order = order,
 	};
 	u8 bad;
@@ -282,11 +281,27 @@ int dmr_remap_block(struct dmr_disk *d, struct dmr_order *order, u64 block)
 			    dmr_block_length(d, block), &bad);
 	if (error)
 		return error;
+	if (!bad && reason == DMR_REASON_SCAN)
+		return -EALREADY;
 	if (bad && !dmr_breaker_allows(d, false, block))
 		return -EIO;
 	change.lost = bad;
 	change.retry = bad;
 	return dmr_relocate(d, &change, d->block);
+}
+
+/* By hand.  0: staged, -EALREADY: nothing to do, or why it stays. */
+int dmr_remap_block(struct dmr_disk *d, struct dmr_order *order, u64 block)
+{
+	return move_from_main(d, order, block, DMR_REASON_MANUAL);
+}
+
+/* For the scan: the same, but a block that can be read stays. */
+int dmr_check_block(struct dmr_disk *d, struct dmr_order *order, u64 block)
+{
+	if (!READ_ONCE(d->parameters.remap_on_read_error))
+		return -EALREADY;
+	return move_from_main(d, order, block, DMR_REASON_SCAN);
 }
 
 /*

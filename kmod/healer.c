@@ -89,6 +89,10 @@ static void do_order(struct dmr_disk *d, struct dmr_order *order)
 		order->error = dmr_parameter_set(d, order->name, order->value, &order->why);
 		return;
 	}
+	if (order->kind == DMR_ORDER_SCAN) {
+		order->error = dmr_scan_save(d);
+		return;
+	}
 	if (dmr_is_staged(d, order->first, order->last))
 		dmr_commit(d);
 	for (block = order->first; block <= order->last; block++) {
@@ -101,6 +105,9 @@ static void do_order(struct dmr_disk *d, struct dmr_order *order)
 			continue;
 		case DMR_ORDER_REMAP:
 			error = dmr_remap_block(d, order, block);
+			break;
+		case DMR_ORDER_CHECK:
+			error = dmr_check_block(d, order, block);
 			break;
 		default:
 			error = dmr_unmap_block(d, order, block);

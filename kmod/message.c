@@ -161,6 +161,53 @@ static int set(struct dmr_disk *d, char **argv, char *result, unsigned int maxle
 	return 1;
 }
 
+static int scan(struct dmr_disk *d, const char *verb, u64 sector, u64 count, char *result,
+		unsigned int maxlen)
+{
+	struct dmr_order order = { .kind = DMR_ORDER_SCAN };
+	unsigned int at = 0;
+	int error;
+
+	mutex_lock(&d->lock);
+	error = d->open ? dmr_scan_order(d, verb, sector, count) : -ENODEV;
+	mutex_unlock(&d->lock);
+	if (!error && do_order(d, &order))
+		error = -ENODEV;
+	switch (error) {
+	case 0:
+		if (order.error)
+			return refuse(d, order.error, "that could not be recorded on the spare");
+		fallthrough;
+	case -EALREADY:
+		EMIT("scan %s\n", dmr_scan_state(d));
+		return 1;
+	case -ENODEV:
+		return refuse(d, error, "the device is suspended");
+	case -EROFS:
+		return refuse(d, error, "the disk is read-only");
+	case -ERANGE:
+		return refuse(d, -EINVAL, "the range is not within the disk");
+	case -EBUSY:
+		return refuse(d, error, "a scan is under way; scan stop ends it");
+	default:
+		return refuse(d, error, "no scan is under way; begin one with scan start");
+	}
+}
+
+static int scan_words(struct dmr_disk *d, unsigned int argc, char **argv, char *result,
+		      unsigned int maxlen)
+{
+	static const char *const verbs[] = { "start", "stop", "pause", "resume" };
+	u64 sector = 0, count = 0;
+	int verb = argc < 2 ? -1 : match_string(verbs, ARRAY_SIZE(verbs), argv[1]);
+
+	if (verb < 0 || (argc != 2 && (verb || argc != 4)))
+		return refuse(d, -EINVAL, "expected scan start [SECTOR COUNT], scan stop, scan pause or scan resume");
+	if (argc == 4 && (kstrtou64(argv[2], 10, &sector) || kstrtou64(argv[3], 10, &count) || !count))
+		return refuse(d, -EINVAL, "that is no range of sectors");
+	return scan(d, argv[1], sector, count, result, maxlen);
+}
+
 static int help(char *result, unsigned int maxlen)
 {
 	unsigned int at = 0;
@@ -174,6 +221,8 @@ static int help(char *result, unsigned int maxlen)
 	     "unmap SECTOR [COUNT] [force]  move them back to main; force: also where sectors are lost that main may still have\n"
 	     "query SECTOR                  where a sector is, and why\n"
 	     "salvage                       try all lost sectors again\n"
+	     "scan start [SECTOR COUNT]     read main, all or a part, and move what is bad\n"
+	     "scan stop | pause | resume    the scan that is under way\n"
 	     "set PARAM VALUE               change a parameter\n");
 	return 1;
 }
@@ -225,7 +274,7 @@ int dmr_message(struct dm_target *ti, unsigned int argc, char **argv, char *resu
 	if (!strcmp(verb, "set") && argc == 3)
 		return set(d, argv, result, maxlen);
 	if (!strcmp(verb, "scan"))
-		return refuse(d, -EOPNOTSUPP, "the kernel target does not scan; let mount.dmremapfs do it");
+		return scan_words(d, argc, argv, result, maxlen);
 	if (!strcmp(verb, "unmap") && argc > 2 && !strcmp(argv[argc - 1], "force")) {
 		force = true;
 		argc--;

@@ -13,7 +13,8 @@
  * The superblock is read anew here, for since the constructor the old table of a reload
  * has gone on writing until its suspend.
  *
- * Closing (postsuspend): no bio is inside, device-mapper has seen to that.  The healer
+ * Closing (postsuspend): no bio is inside, device-mapper has seen to that.  The scan
+ * stops where it is.  The healer
  * ends what it has, erasures are committed; both devices are flushed; then CLEAN and
  * the witness, as the daemon leaves them.  Not after a failed flush or commit: the next
  * opener then recovers as from a crash.  After it nothing is written until a resume.
@@ -152,6 +153,7 @@ int dmr_open(struct dmr_disk *d)
 		dmr_update_causes(d);
 		d->open = true;
 		dmr_wake_healer(d);
+		dmr_scan_start(d);
 		DMINFO("%s: %s with spare %s, UUID %pUb, %llu blocks remapped, %s", dmr_name(d),
 		       d->path[DMR_MAIN], d->path[DMR_SPARE], d->sb->uuid,
 		       (unsigned long long)d->table.counts.used, dmr_state_name(dmr_state(d)));
@@ -243,6 +245,7 @@ static int mark_clean(struct dmr_disk *d)
 	error = take_witness(d, next);
 	if (!error) {
 		dmr_holder_clear(next);
+		dmr_scan_store(d, next);
 		next->live_remaps = dmr_to_le64(d->table.counts.used);
 		next->flags = dmr_to_le32(dmr_le32(next->flags) | DMR_CLEAN);
 		error = dmr_superblock_write(d, next, 1);
@@ -261,6 +264,7 @@ void dmr_close(struct dmr_disk *d)
 	wake_up_all(&d->retry_wait);
 	mutex_lock(&d->lock);
 	if (d->open) {
+		dmr_scan_stop(d);
 		cancel_delayed_work_sync(&d->wake);
 		dmr_wake_healer(d);
 		flush_workqueue(d->wq);

@@ -44,6 +44,9 @@ static const struct rule rules[] = {
 	RULE("remap_on_read_error", remap_on_read_error, 0, 1, true),
 	RULE("lost_retry_minutes", lost_retry_minutes, 0, YEAR_HOURS * 60, false),
 	RULE("breaker_regions", breaker_regions, 0, 1000000, false),
+	RULE("enable_background_scanning", background_scanning, 0, 1, true),
+	RULE("scan_interval_hours", scan_interval_hours, 1, YEAR_HOURS, false),
+	RULE("scan_speed_max", scan_speed_max, 0, 1u << 30, false),
 };
 
 static u32 *in_disk(struct dmr_disk *d, const struct rule *rule)
@@ -90,7 +93,7 @@ int dmr_parameter_set(struct dmr_disk *d, const char *name, const char *value, c
 	for (i = 0; i < ARRAY_SIZE(rules) && strcmp(rules[i].name, name); i++)
 		;
 	if (i == ARRAY_SIZE(rules)) {
-		*why = "there is no such parameter of the kernel target; expected one of read_retries remap_on_read_error lost_retry_minutes breaker_regions";
+		*why = "there is no such parameter of the kernel target; expected one of read_retries remap_on_read_error lost_retry_minutes breaker_regions enable_background_scanning scan_interval_hours scan_speed_max";
 		return -ENOENT;
 	}
 	if (parse(&rules[i], value, &number) || number < rules[i].least ||

@@ -52,6 +52,21 @@ void dmr_count_call(struct dmr_disk *d, enum dmr_side side, enum dmr_op op, bool
 		this_cpu_inc(d->stats->errors[side][op]);
 }
 
+/* Reads and writes of the users'. */
+u64 dmr_bios_completed(struct dmr_disk *d)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		const struct dmr_stats *stats = per_cpu_ptr(d->stats, cpu);
+
+		sum += READ_ONCE(stats->op[DMR_OP_READ].completed) +
+		       READ_ONCE(stats->op[DMR_OP_WRITE].completed);
+	}
+	return sum;
+}
+
 u64 dmr_main_successes(struct dmr_disk *d, bool write)
 {
 	enum dmr_op op = write ? DMR_OP_WRITE : DMR_OP_READ;
@@ -169,6 +184,9 @@ int dmr_stats_text(struct dmr_disk *d, char *text, unsigned int room)
 	     c->lost_sectors, c->retry_sectors);
 	EMIT("slots %llu\nslots_used %llu\nslots_bad %llu\nslots_free %llu\nretired_pages %llu\n",
 	     d->table.slots, c->used, c->bad, dmr_free_slots(d), c->retired_pages);
+	EMIT("scan_state %s\nscan_cursor_sector %llu\nscan_passes %llu\nscan_found %llu\n",
+	     dmr_scan_state(d), dmr_first_sector(READ_ONCE(d->scan.cursor)), d->scan.passes,
+	     d->scan.found);
 	kfree(sum);
 	return at;
 }

@@ -173,6 +173,7 @@ static void free_disk(struct dmr_disk *d)
 			dm_put_device(d->ti, d->dev[i]);
 		kfree(d->path[i]);
 	}
+	mutex_destroy(&d->scan.lock);
 	mutex_destroy(&d->lock);
 	kvfree(d);
 }
@@ -189,6 +190,7 @@ static struct dmr_disk *new_disk(struct dm_target *ti)
 	spin_lock_init(&d->queue_lock);
 	spin_lock_init(&d->totals_lock);
 	init_waitqueue_head(&d->retry_wait);
+	dmr_scan_init(d);
 	INIT_LIST_HEAD(&d->opened);
 	INIT_LIST_HEAD(&d->queued_orders);
 	INIT_LIST_HEAD(&d->done_orders);

@@ -94,7 +94,10 @@ refusals() {
     dmsetup create r --table "0 20480 dm-remap-v4 $main $spare"
     refused '' dmsetup create r2 --table "0 20480 dm-remap-v4 $main $spare"
     dmsetup remove r2 2>/dev/null || true
-    refused '' dmsetup message r 0 scan start
+    refused '' dmsetup message r 0 scan resume
+    refused '' dmsetup message r 0 scan start 20480 8
+    refused '' dmsetup message r 0 scan start 8
+    refused '' dmsetup message r 0 scan no_such_word
     dmsetup message r 0 set read_retries 5 | grep -q 'read_retries 5'
     dmsetup message r 0 stats | grep -q '^slots_free'
 }
