@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -177,6 +178,7 @@ int run(MountOptions options, char* argv0) {
 int main(int argc, char** argv) {
     using namespace dmremap;
     const std::string program = program_name(argc, argv);
+    std::signal(SIGCHLD, SIG_DFL);  // who inherits that it is ignored is told of no child's end
     try {
         MountOptions options = parse_mount_options(argc, argv);
         if (options.help) {

@@ -18,6 +18,7 @@
 #include <cstring>
 #include <utility>
 
+#include "core/device/kernel_text.h"
 #include "core/refusal.h"
 
 namespace dmremap {
@@ -81,6 +82,7 @@ Unmounter::~Unmounter() {
 }
 
 void Unmounter::start() {
+    mounted_ = mounted_on(mountpoint_);
     thread_ = std::thread([this] { run(); });
 }
 
@@ -112,9 +114,11 @@ void Unmounter::run() {
         eventfd_read(wake_.get(), &ignored);
         const bool came = signal_came();
         if (stop_ || !(wanted || came)) continue;
-        wanted = !unmount();
+        const bool topmost = mounted_on(mountpoint_) == mounted_;
+        wanted = !topmost || !unmount();
         if (wanted && came)
-            spdlog::warn("{} is in use: going on until its last user has left", mountpoint_);
+            spdlog::warn("{} {}: going on until its last user has left", mountpoint_,
+                         topmost ? "is in use" : "has something else mounted over it");
     }
 }
 

@@ -4,6 +4,10 @@
 // While somebody uses the disk the kernel refuses; then this says so once, the daemon goes on
 // serving, and the unmount is tried again whenever the disk was closed and every few seconds (a
 // shell's working directory leaves no trace here). It never takes the disk from under anybody.
+//
+// The unmount goes by the path, and so would meet whatever is topmost there: something that was
+// mounted over the disk, or in its place after a lazy unmount. Before each try the kernel's list of
+// mounts is asked; while it names another file system nothing is unmounted.
 #pragma once
 
 #include <atomic>
@@ -38,6 +42,7 @@ private:
     bool unmount() const;
 
     const std::string mountpoint_;
+    std::string mounted_;  // what start() found there: the disk
     UniqueFd signals_;
     UniqueFd wake_;
     std::atomic<bool> stop_{false};

@@ -5,10 +5,12 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
 #include <memory>
+#include <sstream>
 
 #include "core/device/unique_fd.h"
 #include "core/whole_number.h"
@@ -86,6 +88,23 @@ std::string unescape_octal(const std::string& text) {
         i += 3;
     }
     return plain;
+}
+
+std::string mounted_on(const std::string& path) {
+    std::ifstream mountinfo("/proc/self/mountinfo");
+    std::string line, topmost;
+    while (std::getline(mountinfo, line)) {  // in the order in which they were mounted
+        // id parent major:minor root point ...; one blank lies between two of them.
+        std::istringstream words(line);
+        std::array<std::string, 5> word;
+        for (std::string& w : word) {
+            std::getline(words, w, ' ');
+        }
+        if (unescape_octal(word[4]) == path) {
+            topmost = word[2];
+        }
+    }
+    return topmost;
 }
 
 std::string device_number(dev_t dev) {

@@ -29,6 +29,10 @@ std::string device_node(dev_t rdev);
 // whole escape of a byte stays as it is.
 std::string unescape_octal(const std::string& text);
 
+// The number, as people write it, of the file system that is mounted topmost on this absolute path;
+// "" when none is, or it is not known. Asks the kernel's list, and no file system.
+std::string mounted_on(const std::string& path);
+
 // As people write device numbers: "8:1".
 std::string device_number(dev_t dev);
 

@@ -32,6 +32,21 @@ exec 8<&-
 wait_until 30 gone "$pid" || fail "the daemon did not end with the last user"
 mountpoint -q "$mnt" && fail "the mount outlived the daemon"
 
+# What stands over the disk, or in its place, is not the daemon's to unmount.
+if [ "$(id -u)" = 0 ]; then
+    "$bin/mount.dmremapfs" "$main" "$mnt" -o "spare=$spare,foreground" >"$work/log" 2>&1 &
+    wait_until 30 test -e "$disk" || fail "the mount did not come up: $(cat "$work/log")"
+    pid=$(daemon)
+    mount -t tmpfs none "$mnt"
+    at_end "! mountpoint -q '$mnt' || umount '$mnt'"
+    kill -TERM "$pid"
+    wait_until 30 grep -q 'mounted over it' "$work/log" || fail "SIGTERM was not answered: $(cat "$work/log")"
+    [ "$(stat -f -c %T "$mnt")" = tmpfs ] || fail "SIGTERM unmounted what was mounted over the disk"
+    umount "$mnt"
+    wait_until 30 gone "$pid" || fail "the daemon did not end when the disk was topmost again"
+    mountpoint -q "$mnt" && fail "the mount outlived the daemon"
+fi
+
 # kill -9 after fsync, with remaps made just before.
 bad all 16384 64
 mount_disk

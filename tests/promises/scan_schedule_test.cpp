@@ -243,7 +243,8 @@ TEST(ScanSchedule, P3_ACrashLosesAtMostAMinuteOfScanning) {
     pair.hold_at(20);
     ASSERT_EQ(pair.disk->scan(ScanOrder::start), 0);
     ASSERT_TRUE(pair.main->wait_held(1));
-    EXPECT_EQ(dmr_le64(pair.superblock().scan_cursor), 0u) << "in no time";
+    // The order itself saves it, after the scan has begun.
+    EXPECT_LE(dmr_le64(pair.superblock().scan_cursor), 20 * 256u);
     for (const std::uint64_t region : {40, 60}) {
         pair.pass(60);
         pair.hold_at(region);
