@@ -18,6 +18,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <thread>
@@ -44,23 +45,29 @@ std::string absolute(const std::string& path) {
     return std::filesystem::absolute(path).lexically_normal().string();
 }
 
+// It was gone already, or went while it was asked.
+bool without_daemon(int error) { return error == ENOTCONN || error == ECONNABORTED; }
+
 // Absolute and without links, since the daemon leaves its directory and must find it again.
+//
+// The kernel remembers the attributes of a mount whose daemon was killed, so stat() sees nothing
+// wrong there; statvfs() asks the daemon. What is mounted over a dead mount would hide it for good.
 std::string find_mountpoint(const std::string& path) {
     struct stat attributes {};
-    char* found = ::realpath(path.c_str(), nullptr);
-    if (!found || ::stat(found, &attributes) != 0) {
-        const int error = errno;
-        std::free(found);
-        if (error == ENOTCONN)
-            throw Refusal(RefusalKind::refused,
-                          path + " is the mount of a daemon that is gone: unmount it first");
+    struct statvfs numbers {};
+    const std::unique_ptr<char, decltype(&std::free)> found(::realpath(path.c_str(), nullptr),
+                                                            &std::free);
+    int error = found && ::stat(found.get(), &attributes) == 0 ? 0 : errno;
+    if (error == 0 && ::statvfs(found.get(), &numbers) != 0 && without_daemon(errno)) error = errno;
+    if (without_daemon(error))
+        throw Refusal(RefusalKind::refused, "mount point " + path +
+                                                " is the mount of a daemon that is gone: unmount "
+                                                "that first (umount, or fusermount3 -u)");
+    if (error != 0)
         throw Refusal(RefusalKind::system, "mount point " + path + ": " + std::strerror(error));
-    }
-    const std::string result = found;
-    std::free(found);
     if (!S_ISDIR(attributes.st_mode))
         throw Refusal(RefusalKind::refused, "mount point " + path + " is not a directory");
-    return result;
+    return found.get();
 }
 
 // As mount(8) passes it with -N: a process or a file of its namespace.

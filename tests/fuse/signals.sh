@@ -53,7 +53,11 @@ mount_disk
 pid=$(daemon)
 put "$disk" $((8 << 20)) 65536 killed
 kill -KILL "$pid"
-wait_until 20 gone "$pid" || fail "the killed daemon is still there"
+wait_until 60 gone "$pid" || fail "the killed daemon is still there"
+# Nothing hides the dead mount; and what is refused for it has not touched the pair.
+refused 32 'daemon that is gone.*umount' "$bin/mount.dmremapfs" "$main" "$mnt" -o "spare=$spare"
+grep -c " $mnt fuse.dmremapfs " /proc/self/mounts >"$out"
+[ "$(cat "$out")" = 1 ] || fail "a mount was stacked on the dead one"
 fusermount3 -u "$mnt" 2>/dev/null || fusermount3 -u -z "$mnt"
 mount_disk
 [ "$(at "$disk" $((8 << 20)) 65536)" = "$(noise_sum killed 65536)" ] || fail "flushed data is gone after kill -9"
