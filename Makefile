@@ -100,8 +100,8 @@ torture:
 	scripts/torture build $(MINUTES)
 
 # The core alone, but for what takes long to set up (build/bin/core_bench runs all); what a million
-# remaps cost; what readers of the control files cost; then every way to serve an image as a file, side
-# by side. BENCH='--loads randread-16 --rounds 3' makes the last one shorter. Configured anew, for
+# remaps cost; what readers of the control files and a scan cost; then every way to serve an image as a
+# file, side by side. BENCH='--loads randread-16 --rounds 3' makes the last one shorter. Configured anew, for
 # Google Benchmark may have come since.
 bench:
 	@scripts/deps build bench
@@ -111,6 +111,7 @@ bench:
 	build/bin/core_bench --benchmark_filter=-/10000000 --benchmark_min_time=0.1
 	build/bin/opening 1000000
 	DMREMAP_BIN=$(CURDIR)/build/bin tests/bench/polling.py
+	DMREMAP_BIN=$(CURDIR)/build/bin tests/bench/scan.py
 	DMREMAP_BIN=$(CURDIR)/build/bin tests/bench/bench.py $(BENCH)
 
 # Bugs planted in a copy of the tree, one at a time; MUTANTS='zero-as-discard unmap-*' for some.
