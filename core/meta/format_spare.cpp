@@ -153,10 +153,17 @@ void refuse_live(const SuperblockScan& scan, Device& spare, const FormatOptions&
            (options.foreign.empty() ? "" : ", and --force: it holds " + options.foreign + ", too"));
 }
 
-bool all_zero(Device& spare, std::uint64_t offset, std::uint64_t length) {
+void refuse_unless_zero(Device& spare, std::uint64_t offset, std::uint64_t length) {
     std::vector<std::uint8_t> data(length);
-    return spare.read(offset, data.data(), length) == 0 &&
-           std::all_of(data.begin(), data.end(), [](std::uint8_t b) { return b == 0; });
+    const int error = spare.read(offset, data.data(), length);
+    if (error == 0 && std::all_of(data.begin(), data.end(), [](auto b) { return b == 0; })) {
+        return;
+    }
+    refuse(spare.info().name +
+           (error == 0 ? " is not empty: bytes other than zero at " + std::to_string(offset)
+                       : " cannot be read at " + std::to_string(offset) + " (" +
+                             std::strerror(error) + "), so nobody knows whether it is empty") +
+           "; to overwrite it: --force");
 }
 
 // Also where a spare is to be destroyed: whoever made a file system over one may not know that its
@@ -169,20 +176,12 @@ void refuse_foreign(Device& spare, const FormatOptions& options) {
 }
 
 void refuse_not_empty(const dmr_superblock& sb, Device& spare) {
-    const std::string& name = spare.info().name;
     for (unsigned i = 0; i < dmr_copies(spare.info().size); i++) {
-        if (!all_zero(spare, dmr_copy_offsets[i], DMR_SUPERBLOCK_SIZE)) {
-            refuse(name + " is not empty: bytes other than zero at " +
-                   std::to_string(dmr_copy_offsets[i]) + "; to overwrite it: --force");
-        }
+        refuse_unless_zero(spare, dmr_copy_offsets[i], DMR_SUPERBLOCK_SIZE);
     }
     for (std::uint64_t page = 0; page < pages_for(sb, dmr_le64(sb.table_ready)); page++) {
         for (const int copy : {0, 1}) {
-            const std::uint64_t offset = dmr_page_offset(&sb, copy, page);
-            if (!all_zero(spare, offset, dmr_le32(sb.page_size))) {
-                refuse(name + " is not empty: bytes other than zero at " + std::to_string(offset) +
-                       "; to overwrite it: --force");
-            }
+            refuse_unless_zero(spare, dmr_page_offset(&sb, copy, page), dmr_le32(sb.page_size));
         }
     }
 }

@@ -181,6 +181,25 @@ TEST(FormatSpare, BytesWhereItWritesWantForce) {
     EXPECT_EQ(formatting(elsewhere), "") << "what format does not write is not its business";
 }
 
+TEST(FormatSpare, WhatCannotBeReadIsNotCalledFull) {
+    TestPair formatted;
+    EXPECT_EQ(formatting(formatted), "");
+    const dmr_superblock sb = formatted.superblock();
+    for (const std::uint64_t at : {dmr_copy_offsets[1], dmr_page_offset(&sb, 1, 7)}) {
+        TestPair pair;
+        pair.spare->set_hook([at](const Call& call) {
+            return call.op == Op::read && call.offset == at ? EIO : Medium::kPass;
+        });
+        const std::string words = formatting(pair);
+        expect_words(words, {"SPARE-1 cannot be read at " + std::to_string(at),
+                             "Input/output error", "--force"});
+        EXPECT_EQ(words.find("is not empty"), std::string::npos) << words;
+        FormatOptions options;
+        options.force = true;
+        EXPECT_EQ(formatting(pair, options), "");
+    }
+}
+
 TEST(FormatSpare, ASpareIsNoMain) {
     Shape shape;
     shape.main_size = 8 << 20;
