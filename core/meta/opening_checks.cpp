@@ -204,7 +204,7 @@ bool require_not_in_use(const dmr_superblock& sb, const Device& spare, bool take
                 throw Refusal(RefusalKind::busy,
                               spare.info().name + " is marked as in use by " + who +
                                   " of another machine; if that one has surely let go of it: "
-                                  "-o take_over");
+                                  "mount it with -o take_over");
             }
             break;
         case HolderVerdict::ours:

@@ -209,7 +209,7 @@ TEST_F(OpeningChecks, TheMarkOfThisProcessIsNoHindrance) {
     sb_.holder_boot[3] ^= 1;
     EXPECT_EQ(in_use(), "recovers");
     sb_.holder_machine[3] ^= 1;
-    expect_words(in_use(), {"SPARE-1", "another machine", "-o take_over"});
+    expect_words(in_use(), {"SPARE-1", "another machine", "mount it with -o take_over"});
     EXPECT_EQ(in_use(true), "recovers");
     clear_in_use(sb_);
     EXPECT_EQ(in_use(), "");
