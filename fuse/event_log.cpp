@@ -54,11 +54,15 @@ spdlog::level::level_enum level_of(EventKind kind) {
     return spdlog::level::err;
 }
 
-// What was moved by hand is no news to who asked, and may be a million lines.
+// What was moved by hand is no news to who asked, and may be a million lines; nor is it a warning
+// that a disk mounted with ro is read-only.
 spdlog::level::level_enum level_of(const Event& event) {
-    const bool by_hand =
-        event.kind == EventKind::remapped && event.text == reason_word(DMR_REASON_MANUAL);
-    return by_hand ? spdlog::level::debug : level_of(event.kind);
+    if (event.kind == EventKind::remapped && event.text == reason_word(DMR_REASON_MANUAL))
+        return spdlog::level::debug;
+    if (event.kind == EventKind::state_changed &&
+        event.text.starts_with("healthy -> read_only: opened_read_only"))
+        return spdlog::level::info;
+    return level_of(event.kind);
 }
 
 }  // namespace

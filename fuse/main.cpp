@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -41,8 +42,12 @@ namespace dmremap {
 
 namespace {
 
+// With the name that it was given, which is what people know a device by. Behind a link `..` is not
+// what the words say: only the kernel can tell what it is.
 std::string absolute(const std::string& path) {
-    return std::filesystem::absolute(path).lexically_normal().string();
+    const std::filesystem::path whole = std::filesystem::absolute(path);
+    const bool as_it_reads = std::find(whole.begin(), whole.end(), "..") == whole.end();
+    return (as_it_reads ? whole.lexically_normal() : whole).string();
 }
 
 // It was gone already, or went while it was asked.

@@ -25,9 +25,20 @@ unmount_disk
 helper "$main" "$mnt" -f -o "spare=$spare" >"$out" 2>&1 || fail "-f (fake)"
 mountpoint -q "$mnt" && fail "a fake mount mounted"
 
-# Read-only: nothing is written, not even the mark on the spare; writes are refused.
+# Behind a link `..` is where the link leads to, not where it stands.
+mkdir -p "$work/there/folder"
+ln -s there/folder "$work/link"
+mv "$spare" "$work/there/"
+helper "$main" "$mnt" -o "spare=$work/link/../${spare##*/}" >"$out" 2>&1 || fail "a spare behind a link: $(cat "$out")"
+fusermount3 -u "$mnt"
+mv "$work/there/${spare##*/}" "$spare"
+wait_until 60 closed || fail "still locked after a spare behind a link"
+
+# Read-only: nothing is written, not even the mark on the spare; writes are refused. It was asked
+# for, so there is nothing to warn of.
 sum=$(sha256sum "$main" "$spare")
-mount_disk ro
+mount_disk ro 2>"$out"
+[ ! -s "$out" ] || fail "a warning of what was asked for: $(cat "$out")"
 dd if="$disk" of=/dev/null bs=1M status=none || fail "reading a read-only disk"
 printf x 2>"$out" | dd of="$disk" bs=1 conv=notrunc status=none 2>"$out" && fail "wrote to a read-only disk"
 unmount_disk
