@@ -53,12 +53,14 @@ unmount_disk
 foreground() {
     "$@" >"$out" 2>&1 &
     local pid=$!
-    wait_until 20 test -e "$disk" || fail "no mount from: $*"
+    # Not as soon as the disk is there: the daemon itself still asks whether its mount works, and ends
+    # with 2 when it is gone by then.
+    wait_until 60 grep -q ' is mounted on ' "$out" || fail "no mount from: $*"
+    [ -e "$disk" ] || fail "no disk from: $*"
     kill -0 "$pid" || fail "not in the foreground: $*"
-    # The daemon itself may just be asking whether its mount works.
-    wait_until 5 fusermount3 -u "$mnt" || fail "cannot be unmounted: $*"
+    wait_until 60 fusermount3 -u "$mnt" || fail "cannot be unmounted: $*"
     wait "$pid" || fail "exit $? from: $*"
-    wait_until 20 closed || fail "still locked after: $*"
+    wait_until 60 closed || fail "still locked after: $*"
 }
 foreground "$bin/mount.dmremapfs" "$main" "$mnt" -o "foreground,spare=$spare"
 foreground "$bin/dmremapfs" -f "$main" "$mnt" -o "spare=$spare"
