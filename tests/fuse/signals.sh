@@ -35,7 +35,7 @@ mountpoint -q "$mnt" && fail "the mount outlived the daemon"
 # What stands over the disk, or in its place, is not the daemon's to unmount.
 if [ "$(id -u)" = 0 ]; then
     "$bin/mount.dmremapfs" "$main" "$mnt" -o "spare=$spare,foreground" >"$work/log" 2>&1 &
-    wait_until 30 test -e "$disk" || fail "the mount did not come up: $(cat "$work/log")"
+    wait_until 60 grep -q ' is mounted on ' "$work/log" || fail "the mount did not come up: $(cat "$work/log")"
     pid=$(daemon)
     mount -t tmpfs none "$mnt"
     at_end "! mountpoint -q '$mnt' || umount '$mnt'"
