@@ -227,6 +227,8 @@ static void publish(struct dmr_disk *d, struct dmr_staged *s)
 	if (s->has_old) {
 		dmr_erase_later(d, s->old_slot, s->old_bad ? DMR_BAD_SLOT : DMR_FREE);
 		d->totals.moves++;
+	} else if (s->refused) {
+		d->totals.moves++; /* an unmap that had to become a move */
 	} else if (s->has_data) {
 		d->totals.remaps++;
 		d->totals.by_reason[s->reason]++;

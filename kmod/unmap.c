@@ -121,12 +121,16 @@ static int judge(struct dmr_disk *d, const struct dmr_staged *s)
 	return compare_main(d, s);
 }
 
-/* The page failed: the unmap becomes a move. */
-static void back_to_a_slot(struct dmr_disk *d, struct dmr_staged *s)
+/*
+ * The page failed: the unmap becomes a move.  Where the entry is free already, durable
+ * once, nothing is left to be replaced or erased: its slot may be another block's once
+ * the page has two copies again.
+ */
+static void back_to_a_slot(struct dmr_disk *d, struct dmr_staged *s, bool freed)
 {
 	s->unmap = false;
 	s->refused = -EIO;
-	s->has_old = true;
+	s->has_old = !freed;
 	s->old_slot = s->slot;
 	dmr_find_slot(d, s);
 }
@@ -175,7 +179,7 @@ void dmr_commit_unmaps(struct dmr_disk *d)
 			dmr_map_remove(d, s->block);
 			d->totals.unmaps++;
 		} else {
-			back_to_a_slot(d, s);
+			back_to_a_slot(d, s, d->changes[i].outcome == DMR_DURABLE);
 		}
 	}
 }

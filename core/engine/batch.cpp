@@ -222,6 +222,8 @@ void Batch::publish(Staged& staged) {
                                 disk_.slot_offset(staged.old->slot) / DMR_SECTOR_SIZE);
         }
         erase_later(staged.old->slot, staged.old->bad);
+    }
+    if (staged.old || staged.refused != 0) {
         disk_.totals.moves++;
         disk_.board->report(EventKind::moved, sector);
     } else if (staged.data) {

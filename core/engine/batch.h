@@ -111,7 +111,7 @@ private:
     int judge_unmap(const Staged& staged);
     int compare_main(const Staged& staged);
     void publish_unmap(Staged& staged);
-    void back_to_a_slot(Staged& staged);
+    void back_to_a_slot(Staged& staged, bool freed);
     void send_elsewhere(Staged& staged);
     static bool may_pass(int error);
     void find_slot(Staged& staged);

@@ -77,11 +77,15 @@ void Batch::publish_unmap(Staged& staged) {
     disk_.board->report(EventKind::unmapped, staged.block * DMR_SECTORS_PER_BLOCK);
 }
 
-// The page failed: the unmap becomes a move.
-void Batch::back_to_a_slot(Staged& staged) {
+// The page failed: the unmap becomes a move. Where the entry is free already, durable once, nothing
+// is left to be replaced or erased: its slot may be another block's once the page has two copies
+// again.
+void Batch::back_to_a_slot(Staged& staged, bool freed) {
     staged.unmap = false;
     staged.refused = EIO;
-    staged.old = OldSlot{.slot = staged.slot, .bad = false, .same = false};
+    if (!freed) {
+        staged.old = OldSlot{.slot = staged.slot, .bad = false, .same = false};
+    }
     find_slot(staged);
 }
 
@@ -128,7 +132,7 @@ void Batch::commit_unmaps() {
         } else if (outcomes[i] == CommitOutcome::durable && !disk_.table->retired(staged.slot)) {
             publish_unmap(staged);
         } else {
-            back_to_a_slot(staged);
+            back_to_a_slot(staged, outcomes[i] == CommitOutcome::durable);
         }
     }
 }

@@ -362,6 +362,29 @@ TEST(Mistakes, M20_WantOfResourcesRetiresNoPageAndFencesNothing) {
     }
 }
 
+// An unmap is durable in one copy, then there is no room for the other: the block moves instead.
+// Its old slot is free, and nothing else; were it counted twice the table would not grow in time.
+TEST(Mistakes, M20_AnUnmapInWantOfRoomLosesNoSlot) {
+    constexpr std::uint64_t kBlocks = 1200;  // more than the first step of the table has
+    Opened pair(Shape{.main_size = 8 << 20, .spare_size = 16 << 20});
+    const dmr_superblock geometry = pair.superblock();
+    ASSERT_EQ(pair.disk->remap(80, 8).changed, 1u);
+    pair.plan->apply("spare bad write " +
+                     std::to_string(dmr_page_offset(&geometry, 1, 0) / kSector) +
+                     "+8 error=ENOSPC times=1\n");
+    EXPECT_EQ(pair.disk->unmap(80, 8, false).refused, 1u);
+    ASSERT_TRUE(pair.remap_of(10));
+    EXPECT_EQ(read_sectors(*pair.disk, 80, 8), pattern(80, 8, 1));
+    EXPECT_EQ(pair.disk->remap(800, 8 * kBlocks).changed, kBlocks);
+    EXPECT_FALSE(pair.has_cause("spare_full"));
+    EXPECT_EQ(pair.disk->status().slots_used, kBlocks + 1);
+    pair.reopen();
+    EXPECT_EQ(pair.disk->status().slots_used, kBlocks + 1);
+    EXPECT_EQ(pair.disk->status().slots_bad, 0u);
+    EXPECT_EQ(read_sectors(*pair.disk, 80, 8), pattern(80, 8, 1));
+    EXPECT_EQ(read_sectors(*pair.disk, 800, 8 * kBlocks), pattern(800, 8 * kBlocks, 1));
+}
+
 TEST(Mistakes, M20_AFullFileSystemUnderTheSpareMarksNoSlotBad) {
     for (const char* error : {"ENOSPC", "EDQUOT"}) {
         SCOPED_TRACE(error);
