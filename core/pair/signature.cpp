@@ -11,6 +11,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/device/patience.h"
 #include "core/device/unique_fd.h"
 #include "core/format.h"
 #include "core/refusal.h"
@@ -62,14 +63,18 @@ Refusal cannot_look(const std::string& name) {
                    name + " cannot be looked at for file systems: " + std::strerror(errno));
 }
 
-// [offset, offset + length) of the spare into the file, by logical block where it must be.
+// [offset, offset + length) of the spare into the file, by logical block where it must be. False:
+// errno says why; an error of the medium is none.
 bool copy_range(Device& spare, int file, std::uint64_t offset, std::uint64_t length) {
     std::vector<std::byte> data(length);
     if (spare.read(offset, data.data(), length) != 0) {
         const std::uint64_t grain = spare.info().logical_block;
-        for (std::uint64_t at = 0; at < length; at += grain)
-            if (spare.read(offset + at, data.data() + at, grain) != 0)
+        for (std::uint64_t at = 0; at < length; at += grain) {
+            errno = patiently([&] { return spare.read(offset + at, data.data() + at, grain); });
+            if (errno != 0 && classify(errno) != ErrorClass::medium) return false;
+            if (errno != 0)
                 std::fill_n(data.begin() + static_cast<std::ptrdiff_t>(at), grain, std::byte{0});
+        }
     }
     return pwrite(file, data.data(), length, static_cast<off_t>(offset)) ==
            static_cast<ssize_t>(length);
@@ -88,6 +93,7 @@ std::string foreign_content(const std::string& path) {
 // slots, and no bad sector keeps it from looking at the rest.
 std::string foreign_at_the_edges(Device& spare) {
     const DeviceInfo& info = spare.info();
+    if (info.size < DMR_SPARE_MIN) return "";  // no spare, which others say
     const UniqueFd edges(memfd_create("edges of a spare", MFD_CLOEXEC));
     if (edges.get() < 0 || ftruncate(edges.get(), static_cast<off_t>(info.size)) != 0 ||
         !copy_range(spare, edges.get(), 0, DMR_EDGE) ||

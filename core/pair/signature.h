@@ -16,7 +16,8 @@ std::string foreign_content(const std::string& path);
 // The same of the first and the last MiB of a spare, which hold nothing of anybody's but one
 // superblock copy: what is recognised there was not put there through the disk, so somebody made it
 // over the spare. In between lie the slots, where a user's own data may look like anything. What
-// cannot be read counts as zeros. Throws Refusal(system) for want of memory.
+// the medium cannot give back counts as zeros. Throws Refusal(system) when it cannot be asked. Of a
+// device too small for a spare nothing.
 std::string foreign_at_the_edges(Device& spare);
 
 // Why a spare with such content must not be used: what was found, and what to do; "" where there is

@@ -120,6 +120,20 @@ TEST(Signature, ABadSectorHidesNoOther) {
     EXPECT_EQ(foreign_at_the_edges(*device), "crypto_LUKS");
 }
 
+TEST(Signature, ASpareThatCannotBeAskedIsNotTakenForEmpty) {
+    Edges spare;
+    spare.put_at(0, kLuks);
+    const auto device = make_fault_device(spare.spare->device(), "spare",
+                                          FaultPlan::parse("spare bad read 0+8 error=ENOMEM\n"));
+    EXPECT_THROW(foreign_at_the_edges(*device), Refusal);
+}
+
+TEST(Signature, WhatIsTooSmallForASpareIsNotLookedAt) {
+    const auto small = std::make_shared<test::Medium>("small", 64 << 10, 512, 512,
+                                                      std::make_shared<test::Power>());
+    EXPECT_EQ(overwritten_sentence(*small->device()), "");
+}
+
 TEST(Signature, WhatCannotBeOpenedIsRefused) {
     try {
         foreign_content("/nonexistent/device");
