@@ -57,8 +57,12 @@ int dmr_unmap_block(struct dmr_disk *d, struct dmr_order *order, u64 block)
 	/* What was lost later than the block left main is old on main. */
 	if (remap.lost && (!order->force || remap.retry != remap.lost))
 		return -ENODATA;
+	/* Before main is written for nothing.  A page that is only owed a copy can have it now. */
+	error = dmr_slot_retired(d, remap.slot) ? dmr_table_pay_back(d) : 0;
+	if (error)
+		return d->table.broken ? -EROFS : error;
 	if (dmr_slot_retired(d, remap.slot))
-		return -EAGAIN; /* before main is written for nothing */
+		return -EAGAIN;
 	memset(d->block, 0, DMR_BLOCK_SIZE);
 	error = dmr_salvage(d, DMR_SPARE, dmr_slot_offset(d->sb, remap.slot), d->block,
 			    dmr_block_length(d, block), &bad);

@@ -445,8 +445,13 @@ int Exclusive::unmap_by_hand(std::uint64_t block, bool force) {
     if (remap->lost != 0 && (!force || remap->retry != remap->lost)) {
         return ENODATA;
     }
+    // Before main is written for nothing. A page that is only owed a copy can have it now.
     if (disk_.table->retired(remap->slot)) {
-        return EAGAIN;  // before main is written for nothing
+        const int unpaid = disk_.table->pay_back();
+        io_.judge_spare(Op::write, disk_.table->device_error());
+        if (unpaid != 0 || disk_.table->retired(remap->slot)) {
+            return disk_.table->broken() ? EROFS : unpaid != 0 ? unpaid : EAGAIN;
+        }
     }
     BlockData data{};
     SectorMask bad = 0;

@@ -385,6 +385,25 @@ TEST(Mistakes, M20_AnUnmapInWantOfRoomLosesNoSlot) {
     EXPECT_EQ(read_sectors(*pair.disk, 800, 8 * kBlocks), pattern(800, 8 * kBlocks, 1));
 }
 
+// A page that has one copy of what it says only because there was no room for the other is no bad
+// page: an unmap of what lives there makes that copy first, or says that there is no room.
+TEST(Mistakes, M20_AnUnmapPaysWhatItsPageIsOwed) {
+    Opened pair(Shape{.main_size = 8 << 20, .spare_size = 16 << 20});
+    const dmr_superblock geometry = pair.superblock();
+    ASSERT_EQ(pair.disk->remap(80, 8).changed, 1u);
+    pair.plan->apply("spare bad write " +
+                     std::to_string(dmr_page_offset(&geometry, 1, 0) / kSector) +
+                     "+8 error=ENOSPC\n");
+    EXPECT_EQ(pair.disk->remap(160, 8).changed, 1u);  // durable once
+    EXPECT_EQ(pair.disk->unmap(80, 8, false).error, ENOSPC);
+    EXPECT_EQ(read_sectors(*pair.disk, 80, 8), pattern(80, 8, 1));
+    pair.plan->apply("clear\n");
+    EXPECT_EQ(pair.disk->unmap(80, 8, false).changed, 1u);
+    EXPECT_EQ(pair.disk->unmap(160, 8, false).changed, 1u);
+    EXPECT_EQ(pair.disk->status().slots_used, 0u);
+    EXPECT_EQ(read_sectors(*pair.disk, 80, 8), pattern(80, 8, 1));
+}
+
 TEST(Mistakes, M20_AFullFileSystemUnderTheSpareMarksNoSlotBad) {
     for (const char* error : {"ENOSPC", "EDQUOT"}) {
         SCOPED_TRACE(error);
