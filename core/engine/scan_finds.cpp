@@ -233,26 +233,32 @@ bool Scanner::look(Suspect& suspect, bool& done) {
         return false;
     }
     if (everywhere) {
-        suspected_ = 0;
-        return true;
+        slow.reset();  // what seemed slow was the device; what failed has failed
     }
     done = slow.none() || ++suspect.looks == 3;
     suspect.slow = slow;
     suspect.after = read_bytes_ + kLookAfter;
-    if (failed_alone_.any() && !heal(suspect.region, failed_alone_, HandWork::Kind::check_failed)) {
+    const bool healed = heal(suspect.region, failed_alone_, HandWork::Kind::check_failed) &&
+                        (!done || heal(suspect.region, slow, HandWork::Kind::move_slow));
+    {
+        const std::lock_guard lock(mutex_);
+        if (generation_ == run_generation_) {
+            record_.pass_found += region_found_;
+            record_.found += region_found_;
+        }
+    }
+    if (!healed) {
+        // Nothing was done for some of these: they are looked at again.
+        suspect.slow = slow | failed_alone_;
+        suspect.looks = 1;
+        done = false;
         return stands();
     }
-    if (!done) {
-        return true;
-    }
-    if (slow.any()) {
-        heal(suspect.region, slow, HandWork::Kind::move_slow);
-    }
-    forget_weak(suspect.region, weak_here_);
-    const std::lock_guard lock(mutex_);
-    if (generation_ == run_generation_) {
-        record_.pass_found += region_found_;
-        record_.found += region_found_;
+    if (everywhere) {
+        suspected_ = 0;
+        done = false;
+    } else if (done) {
+        forget_weak(suspect.region, weak_here_);
     }
     return true;
 }
