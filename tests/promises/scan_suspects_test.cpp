@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a scan suspects and cannot act on at once is not acquitted by that.
+// What a scan suspects and cannot act on at once is not acquitted by that; what is only weak does
+// not count against main.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -44,6 +45,30 @@ TEST(ScanSuspects, P5_WhatFailedAloneWhileItCouldNotBeHealedIsLookedAtAgain) {
     EXPECT_EQ(remap->lost, 1u << 1);
     EXPECT_EQ(pair.disk->status().scan.found, 1u);
     pair.main->set_hook(nullptr);
+}
+
+// Its data was read in the end, so main answers.
+TEST(ScanSuspects, P6_WeakBlocksThatAreMovedTripNoBreaker) {
+    TestPair pair;
+    pair.fill_main(1);
+    pair.format();
+    pair.edit_superblocks([](dmr_superblock& sb) {
+        sb.breaker_regions = dmr_to_le32(1);
+        sb.relocate_weak = dmr_to_le32(1);
+    });
+    pair.open();
+    // The whole region, and the way down to the block, which fails alone once.
+    FaultOptions options;
+    options.times = 9;
+    pair.plan->fail_reads(FaultRole::main, 803, 1, options);
+    ASSERT_EQ(pair.disk->scan(ScanOrder::start), 0);
+    ASSERT_TRUE(pair.wait_for(EventKind::scan_ended));
+    const auto remap = pair.remap_of(100);
+    ASSERT_TRUE(remap);
+    EXPECT_EQ(remap->reason, DMR_REASON_SLOW);
+    EXPECT_EQ(remap->lost, 0u);
+    EXPECT_FALSE(pair.saw(EventKind::breaker_tripped));
+    EXPECT_EQ(read_sectors(*pair.disk, 800, 8), pattern(800, 8, 1));
 }
 
 }  // namespace
