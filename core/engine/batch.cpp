@@ -100,12 +100,7 @@ int Batch::relocate(std::uint64_t block, const BlockData& data, SectorMask lost,
         error = write_new_slot(data, slot);
     }
     if (error != 0) {
-        if (error == ENOSPC && !disk_.board->active("spare_fs_full") &&
-            !disk_.board->active("spare_full")) {
-            disk_.board->report(EventKind::spare_full);
-            disk_.board->raise(State::degraded, "spare_full", "no slot is left on ",
-                               disk_.spare->info().name, "; bad blocks can not be moved any more");
-        }
+        ran_out_ = ran_out_ || (error == ENOSPC && !disk_.board->active("spare_fs_full"));
         return error;
     }
     try {

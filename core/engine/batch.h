@@ -37,6 +37,7 @@
 #include <memory>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "core/engine/block_io.h"
@@ -72,6 +73,8 @@ public:
 
     bool empty() const { return staged_.empty(); }
     bool has_erasures() const { return !erasures_.empty(); }
+    // Whether no slot was left for some block since this was last asked.
+    bool take_ran_out() { return std::exchange(ran_out_, false); }
 
     // Commits and publishes everything staged, with the erasures that are due. Afterwards
     // result(block) says for each staged block whether it is durable (0) or not (errno; ENOMEM: no
@@ -123,6 +126,7 @@ private:
     std::vector<Staged> staged_;
     std::unordered_map<std::uint64_t, int> results_;  // by block, after commit()
     std::vector<EntryChange> erasures_;
+    bool ran_out_ = false;
 };
 
 }  // namespace dmremap

@@ -384,15 +384,21 @@ void Healer::update_causes() {
     const std::uint64_t gone = counts.used + counts.bad + counts.unusable;
     const std::uint64_t free = gone < counts.slots ? counts.slots - gone : 0;
     const auto percent = static_cast<unsigned>(free * 100 / counts.slots);
-    if (free != 0) {
-        disk_.board->clear("spare_full");
-    }
     set(percent < 20, "spare_low", free, " of ", counts.slots, " slots are free");
     for (const unsigned mark : {20u, 10u, 5u}) {
         if (percent < mark && low_mark_ > mark) {
             low_mark_ = mark;
             disk_.board->report(EventKind::spare_low, 0, mark);
         }
+    }
+    // After the marks that the same round may have passed.
+    if (batch_.take_ran_out() && !disk_.board->active("spare_full")) {
+        disk_.board->report(EventKind::spare_full);
+        disk_.board->raise(State::degraded, "spare_full", "no slot is left on ",
+                           disk_.spare->info().name, "; bad blocks can not be moved any more");
+    }
+    if (free != 0) {
+        disk_.board->clear("spare_full");
     }
 }
 

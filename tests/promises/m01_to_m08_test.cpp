@@ -146,6 +146,29 @@ void fill_the_spare(const Shape& shape) {
     EXPECT_EQ(write_sectors(*pair.disk, written * 8, 8, 2), ENOSPC);
 }
 
+// One write takes the spare from 15 percent free to none: the marks are told of first.
+TEST(Promises, ASpareIsToldToBeLowBeforeItIsToldToBeFull) {
+    TestPair pair(Shape{.main_size = 12 * kMiB});
+    pair.format();
+    pair.open();
+    pair.plan->apply("main bad write *\n");
+    const std::uint64_t slots = pair.disk->status().slots, few = slots * 15 / 100;
+    ASSERT_LT(few, 256u) << "or one region does not take them all";
+    const std::uint64_t begin = (slots - few) / 256 * 256;
+    ASSERT_LT(slots - begin, 512u);
+    ASSERT_EQ(write_sectors(*pair.disk, 0, begin * 8, 2), 0);
+    ASSERT_EQ(write_sectors(*pair.disk, begin * 8, (slots - few - begin) * 8, 2), 0);
+    EXPECT_FALSE(pair.saw(EventKind::spare_full));
+    EXPECT_EQ(write_sectors(*pair.disk, (begin + 256) * 8, 256 * 8, 2), ENOSPC);
+    std::vector<std::uint64_t> order;
+    for (const Event& event : pair.events()) {
+        if (event.kind == EventKind::spare_low) order.push_back(event.count);
+        if (event.kind == EventKind::spare_full) order.push_back(0);
+    }
+    EXPECT_EQ(order, (std::vector<std::uint64_t>{20, 10, 5, 0}));
+    EXPECT_TRUE(pair.has_cause("spare_full"));
+}
+
 TEST(Mistakes, M04_MetadataAndSlotsDoNotOverlap) { fill_the_spare({.main_size = 12 * kMiB}); }
 
 TEST(Mistakes, M04_MetadataAndSlotsDoNotOverlapWithLargePages) {
