@@ -11,6 +11,7 @@
 #include "core/engine/breaker.h"
 #include "core/engine/counters.h"
 #include "core/engine/fences.h"
+#include "core/engine/flush_failure.h"
 #include "core/engine/gates.h"
 #include "core/engine/remap_map.h"
 #include "core/engine/state_board.h"
@@ -45,7 +46,7 @@ struct Context {
     std::unique_ptr<Breaker> breaker;
     HealerTotals totals;
 
-    std::atomic<bool> flush_failed{false};  // sticky until reopen (P2)
+    FlushFailure flush_failed;  // sticky until reopen (P2)
 
     std::uint64_t slot_offset(std::uint64_t slot) const { return dmr_slot_offset(&geometry, slot); }
     std::uint64_t block_length(std::uint64_t block) const {

@@ -25,12 +25,12 @@ bool changes_data(Op op) { return op == Op::write || op == Op::zero || op == Op:
 }  // namespace
 
 void Context::note_flush_failure(const DeviceInfo& device, int error) {
-    if (!flush_failed.exchange(true)) {
+    flush_failed.note([&] {
         board->report(EventKind::flush_failed, 0, 0, device.name, ": ", std::strerror(error));
         board->raise(State::read_only, "flush_failed", "a flush of ", device.name, " failed (",
                      std::strerror(error),
                      "): what was written since the last one may be lost; unmount and mount again");
-    }
+    });
 }
 
 DiskImpl::DiskImpl(std::unique_ptr<Context> disk, const OpenOptions& options)

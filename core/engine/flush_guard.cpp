@@ -3,7 +3,9 @@
 
 #include <atomic>
 #include <cerrno>
+#include <mutex>
 #include <new>
+#include <utility>
 
 namespace dmremap {
 
@@ -21,8 +23,8 @@ public:
             inner_->submit(io);
             return;
         }
-        if (broken_.load(std::memory_order_acquire)) {
-            io.complete(EIO);
+        if (stage_.load(std::memory_order_acquire) != Stage::whole) {
+            fail(io, EIO);
             return;
         }
         auto* const asked = new (std::nothrow) Asked{*this, io, {}};
@@ -46,17 +48,49 @@ private:
         Io inner;
     };
 
+    enum class Stage : std::uint8_t { whole, telling, told };
+
     void answered(Io& outer, int error) {
-        if (error != 0 && !broken_.exchange(true, std::memory_order_acq_rel)) {
-            failed_(info(), error);
-        }
         // A flush that began before another one failed may have been told the lie.
-        outer.complete(error == 0 && broken_.load(std::memory_order_acquire) ? EIO : error);
+        if (error == 0 && stage_.load(std::memory_order_acquire) == Stage::whole) {
+            outer.complete(0);
+        } else {
+            fail(outer, error != 0 ? error : EIO);
+        }
+    }
+
+    // The first one tells; who comes meanwhile is completed after that, and waited for by nobody.
+    void fail(Io& outer, int error) {
+        Io* waited = nullptr;
+        {
+            std::unique_lock lock(mutex_);
+            if (stage_ == Stage::telling) {
+                outer.device = waiting_;
+                outer.error = error;
+                waiting_ = &outer;
+                return;
+            }
+            if (stage_ == Stage::whole) {
+                stage_ = Stage::telling;
+                lock.unlock();
+                failed_(info(), error);
+                lock.lock();
+                stage_ = Stage::told;
+                waited = std::exchange(waiting_, nullptr);
+            }
+        }
+        while (waited != nullptr) {
+            Io& io = *std::exchange(waited, static_cast<Io*>(waited->device));
+            io.complete(io.error);
+        }
+        outer.complete(error);
     }
 
     std::unique_ptr<Device> inner_;
     std::function<void(const DeviceInfo&, int)> failed_;
-    std::atomic<bool> broken_{false};
+    std::atomic<Stage> stage_{Stage::whole};  // changed with the mutex held
+    std::mutex mutex_;
+    Io* waiting_ = nullptr;  // linked through their `device`; for failed_ to have run
 };
 
 }  // namespace

@@ -3,9 +3,9 @@
 //
 // Linux reports a lost write at one fsync of a descriptor and forgets it. Whoever asks next, for
 // whatever reason, would be told that all is well. So every flush of an open disk, the user's, a
-// commit's, a superblock's, goes through here: when one fails, `failed` has run before its
-// completion, and every later one fails without asking the device. A flush that cannot be asked for
-// want of memory counts as one that failed.
+// commit's, a superblock's, goes through here: when one fails, every later one fails without asking
+// the device, and `failed` has run before the completion of any of them, so that nobody hears of it
+// who could not see it. A flush that cannot be asked for want of memory counts as one that failed.
 #pragma once
 
 #include <functional>
@@ -15,7 +15,8 @@
 
 namespace dmremap {
 
-// `failed(error)` is called once, on the thread that completes the flush; it must not block on I/O.
+// `failed(info, error)` is called once, on the thread that completes the flush; it must not block
+// on I/O. Flushes that end meanwhile, on whatever thread, are completed on this one after it.
 std::unique_ptr<Device> make_flush_guard(std::unique_ptr<Device> inner,
                                          std::function<void(const DeviceInfo&, int)> failed);
 

@@ -118,7 +118,7 @@ void Healer::serve() {
         }
         woken_ = false;
     }
-    if (batch_.has_erasures()) {
+    if (batch_.has_erasures() && disk_.writable()) {
         batch_.commit();
         batch_.reset();
     }

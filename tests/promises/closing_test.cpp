@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <memory>
 
 #include "tests/support/test_pair.h"
 
@@ -129,6 +130,29 @@ TEST(Promises, P2_AFlushThatFailedOnceKeepsTheSpareFromBeingMarkedClean) {
         pair.disk.reset();
         EXPECT_FALSE(marked_clean(pair));
     }
+}
+
+// The slot that a block has left is due to be erased by the next commit; there is none any more.
+TEST(Promises, P2_OnceAFlushFailedNothingIsWrittenAtTheEnd) {
+    TestPair pair;
+    written(pair);
+    pair.main->set_fault(80, 8, Fault{.write = true});
+    ASSERT_EQ(write_sectors(*pair.disk, 80, 8, 2), 0);
+    pair.spare->set_fault(pair.remap_of(10)->spare_sector, 8, Fault{.write = true});
+    ASSERT_EQ(write_sectors(*pair.disk, 80, 8, 3), 0);  // to another slot
+    {
+        const FailingFlushes failing(pair, true);
+        EXPECT_EQ(pair.disk->flush(), EIO);
+    }
+    const auto log = std::make_shared<Medium::Log>();
+    pair.spare->set_log(log);
+    EXPECT_NE(pair.disk->close(), 0);
+    pair.disk.reset();
+    pair.spare->set_log(nullptr);
+    for (const Call& call : log->take()) EXPECT_NE(call.op, Op::write) << call.offset;
+    pair.spare->heal_all();
+    pair.open();
+    EXPECT_EQ(read_sectors(*pair.disk, 80, 8), pattern(80, 8, 3));
 }
 
 }  // namespace

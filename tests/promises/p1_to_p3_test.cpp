@@ -4,8 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <memory>
+#include <thread>
 
+#include "core/device/fault_device.h"
 #include "core/refusal.h"
 #include "tests/promises/crash.h"
 #include "tests/support/test_pair.h"
@@ -118,6 +122,36 @@ TEST(Promises, P2_AFlushThatFailsStaysFailed) {
         pair.open();
         EXPECT_EQ(pair.disk->flush(), 0);
         EXPECT_EQ(pair.disk->status().state, State::healthy);
+    }
+}
+
+// Another flush that fails for that reason ends no sooner than the state says why.
+TEST(Promises, P2_WhoHearsOfAFailedFlushFindsTheStateChanged) {
+    for (const char* role : {"main", "spare"}) {
+        SCOPED_TRACE(role);
+        TestPair pair;
+        pair.format();
+        std::unique_ptr<Disk> disk;
+        std::thread other;
+        std::atomic<bool> heard{false};
+        State seen = State::healthy;
+        OpenOptions options;
+        options.on_event = [&](const Event& event) {
+            if (event.kind != EventKind::flush_failed) return;
+            other = std::thread([&] {
+                EXPECT_EQ(disk->flush(), EIO);
+                seen = disk->status().state;
+                heard = true;
+            });
+            give_a_bug_time([&heard] { return heard.load(); });
+        };
+        disk = Disk::open(make_fault_device(pair.main->device(), "main", pair.plan),
+                          make_fault_device(pair.spare->device(), "spare", pair.plan), options);
+        pair.plan->apply(std::string(role) + " fail flush 1\n");
+        EXPECT_EQ(disk->flush(), EIO);
+        ASSERT_TRUE(other.joinable());
+        other.join();
+        EXPECT_EQ(seen, State::read_only);
     }
 }
 
