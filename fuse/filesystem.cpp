@@ -9,13 +9,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <ctime>
 #include <memory>
 #include <new>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 #include "fuse/control_handle.h"
 #include "fuse/reply_channel.h"
@@ -80,18 +80,16 @@ const ControlFile* Filesystem::control_file(fuse_ino_t ino) const {
 }
 
 // 0 when there is no such name.
-fuse_ino_t Filesystem::find(fuse_ino_t directory, const std::string& name) const {
+fuse_ino_t Filesystem::find(fuse_ino_t directory, std::string_view name) const noexcept {
     if (directory == FUSE_ROOT_ID) {
         if (name == image_name_) return kImage;
         return name == "control" ? kControl : 0;
     }
     if (directory == kControl && name == "params") return kParams;
     if (directory != kControl && directory != kParams) return 0;
-    fuse_ino_t ino = kFirstControlFile;
-    for (const ControlFile& file : files_) {
-        if (file.parameter == (directory == kParams) && name == file.name) return ino;
-        ino++;
-    }
+    for (std::size_t i = 0; i < files_.size(); i++)
+        if (files_[i].parameter == (directory == kParams) && name == files_[i].name)
+            return kFirstControlFile + i;
     return 0;
 }
 
@@ -165,29 +163,31 @@ int Filesystem::change_attributes(fuse_ino_t ino, const struct stat& wanted, int
 }
 
 void Filesystem::list(fuse_req_t request, fuse_ino_t directory, std::size_t size,
-                      off_t from) const {
-    std::vector<std::pair<std::string, fuse_ino_t>> names = {{".", directory},
-                                                             {"..", parent_of(directory)}};
-    if (directory == FUSE_ROOT_ID) {
-        names.emplace_back(image_name_, kImage);
-        names.emplace_back("control", kControl);
-    } else {
-        if (directory == kControl) names.emplace_back("params", kParams);
-        fuse_ino_t ino = kFirstControlFile;
-        for (const ControlFile& file : files_) {
-            if (file.parameter == (directory == kParams)) names.emplace_back(file.name, ino);
-            ino++;
-        }
-    }
-    std::vector<char> buffer(size);
+                      off_t from) const noexcept {
+    std::array<char, 4096> buffer;  // the kernel comes again for what does not fit
+    size = std::min(size, buffer.size());
     std::size_t used = 0;
-    for (auto i = static_cast<std::size_t>(from); i < names.size(); i++) {
-        const struct stat attributes = this->attributes(names[i].second);
+    off_t at = 0;
+    const auto add = [&](const char* name, fuse_ino_t ino) {
+        if (at++ < from) return;
+        const struct stat attributes = this->attributes(ino);
         const std::size_t needed =
-            fuse_add_direntry(request, buffer.data() + used, size - used, names[i].first.c_str(),
-                              &attributes, static_cast<off_t>(i + 1));
-        if (needed > size - used) break;
-        used += needed;
+            fuse_add_direntry(request, buffer.data() + used, size - used, name, &attributes, at);
+        if (needed <= size - used)
+            used += needed;
+        else
+            size = used;  // nor is there room for what comes behind it
+    };
+    add(".", directory);
+    add("..", parent_of(directory));
+    if (directory == FUSE_ROOT_ID) {
+        add(image_name_.c_str(), kImage);
+        add("control", kControl);
+    } else {
+        if (directory == kControl) add("params", kParams);
+        for (std::size_t i = 0; i < files_.size(); i++)
+            if (files_[i].parameter == (directory == kParams))
+                add(files_[i].name.c_str(), kFirstControlFile + i);
     }
     fuse_reply_buf(request, buffer.data(), used);
 }

@@ -7,6 +7,9 @@
 //
 // Nothing ever appears or vanishes, so inode numbers are fixed and the kernel may keep names and
 // attributes for ever. The kernel checks permissions (default_permissions). Any thread.
+//
+// libfuse is C: an exception that gets there ends the daemon. What may find no memory answers
+// ENOMEM; what is noexcept asks for none.
 #pragma once
 
 #include <sys/stat.h>
@@ -16,6 +19,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fuse/command_runner.h"
@@ -62,7 +66,7 @@ private:
     friend struct Operations;
 
     struct stat attributes(fuse_ino_t ino) const;
-    fuse_ino_t find(fuse_ino_t directory, const std::string& name) const;
+    fuse_ino_t find(fuse_ino_t directory, std::string_view name) const noexcept;
     const ControlFile* control_file(fuse_ino_t ino) const;
     mode_t control_mode(const ControlFile& file) const;
     void open_control(fuse_req_t request, fuse_ino_t ino, fuse_file_info* file, bool writes);
@@ -72,7 +76,8 @@ private:
     unsigned poll_control(fuse_ino_t ino, const fuse_file_info* file, fuse_pollhandle* waiter);
     void keep_answer(ControlHandle& handle, const CommandAnswer& answer, std::uint64_t end);
     int change_attributes(fuse_ino_t ino, const struct stat& wanted, int which);
-    void list(fuse_req_t request, fuse_ino_t directory, std::size_t size, off_t from) const;
+    void list(fuse_req_t request, fuse_ino_t directory, std::size_t size,
+              off_t from) const noexcept;
 
     const ControlContext context_;
     CommandRunner& commands_;
