@@ -2,7 +2,9 @@
 #include "fuse/data_slot.h"
 
 #include <linux/fuse.h>
+#include <spdlog/spdlog.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -45,6 +47,14 @@ DataSlots::DataSlots() {
         std::memset(slot->memory, 0, kTouched);
         free_.push_back(slot);
     }
+}
+
+void DataSlots::answered(const DataSlot& slot, std::int64_t written) {
+    if (written == static_cast<std::int64_t>(slot.reply_length) || written == -ENOENT) return;
+    if (undelivered_.fetch_add(1, std::memory_order_relaxed) != 0) return;
+    spdlog::error("the kernel did not take the answer to a request of {} bytes at {}: {}",
+                  slot.request.length, slot.request.offset,
+                  written < 0 ? std::strerror(static_cast<int>(-written)) : "it took a part");
 }
 
 // Only at the end of the daemon, and only if requests are still under way then.

@@ -12,6 +12,7 @@
 // of <linux/fuse.h>.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -54,6 +55,12 @@ public:
     DataSlot* take();  // null when there is no memory
     void give_back(DataSlot* slot);
 
+    // What became of a slot's answer: bytes written, or a negative errno. The first one that did
+    // not arrive is logged, for whoever asked waits for it until the mount is cut off. ENOENT is
+    // none: the kernel no longer wants the answer to a request that was interrupted, or cut off.
+    void answered(const DataSlot& slot, std::int64_t written);
+    std::uint64_t undelivered() const { return undelivered_.load(std::memory_order_relaxed); }
+
     // Returns when every slot that was taken has come back. Nobody may take one meanwhile.
     void wait_for_all();
 
@@ -66,6 +73,7 @@ private:
     std::mutex mutex_;
     std::vector<DataSlot*> free_;
     std::size_t made_ = 0;
+    std::atomic<std::uint64_t> undelivered_{0};
 };
 
 }  // namespace dmremap

@@ -136,8 +136,9 @@ void RingLoop::settle(const io_uring_cqe& entry) {
     }
     under_way_--;
     if (kind == kReply) {
-        // An answer that the kernel no longer wants, for the mount was cut off, is no error.
-        slots_.give_back(static_cast<DataSlot*>(subject));
+        auto* const slot = static_cast<DataSlot*>(subject);
+        slots_.answered(*slot, entry.res);
+        slots_.give_back(slot);
     } else {
         Io& io = *static_cast<Io*>(subject);
         io.moved(io, entry.res);
@@ -219,7 +220,8 @@ void RingLoop::answered(Request& request, int error) {
     // By the descriptor that waits an answer in the ring would cost a worker thread.
     RingLoop* const loop = mine();
     if (loop != nullptr && slot.channel == loop->not_waiting_ && loop->reply(slot)) return;
-    [[maybe_unused]] const ssize_t written = ::write(slot.channel, slot.reply(), slot.reply_length);
+    const ssize_t written = ::write(slot.channel, slot.reply(), slot.reply_length);
+    slot.owner->answered(slot, written < 0 ? -errno : written);
     slot.owner->give_back(&slot);
 }
 

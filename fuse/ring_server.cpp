@@ -82,6 +82,8 @@ int RingServer::serve() {
             });
     }
     slots_.wait_for_all();
+    if (const std::uint64_t lost = slots_.undelivered())
+        spdlog::error("the kernel did not take {} answers in all", lost);
     return result;
 }
 
