@@ -446,12 +446,16 @@ int Exclusive::unmap_by_hand(std::uint64_t block, bool force) {
         return ENODATA;
     }
     // Before main is written for nothing. A page that is only owed a copy can have it now.
-    if (disk_.table->retired(remap->slot)) {
-        const int unpaid = disk_.table->pay_back();
-        io_.judge_spare(Op::write, disk_.table->device_error());
-        if (unpaid != 0 || disk_.table->retired(remap->slot)) {
-            return disk_.table->broken() ? EROFS : unpaid != 0 ? unpaid : EAGAIN;
+    EntryTable& table = *disk_.table;
+    if (table.retired(remap->slot) && table.owes()) {
+        const int unpaid = table.pay_back();
+        io_.judge_spare(Op::write, unpaid);
+        if (unpaid != 0) {
+            return table.broken() ? EROFS : unpaid;
         }
+    }
+    if (table.retired(remap->slot)) {
+        return EAGAIN;
     }
     BlockData data{};
     SectorMask bad = 0;
