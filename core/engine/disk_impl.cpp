@@ -147,7 +147,7 @@ DiskImpl::Step DiskImpl::launch(Piece& piece, int& error) {
         }
         return hand_to_healer(piece);
     }
-    Cut cut = Cut::all_main;
+    Cut cut = Cut::one_run;
     if (disk_->map->may_hold_remaps(piece.offset)) {
         try {
             cut = cut_into_runs(*disk_, piece);
@@ -156,6 +156,13 @@ DiskImpl::Step DiskImpl::launch(Piece& piece, int& error) {
             error = ENOMEM;
             return Step::done;
         }
+    } else {
+        Io& io = piece.io;
+        io.op = piece.op;
+        io.offset = piece.offset;
+        io.length = piece.length;
+        io.data = piece.data;
+        piece.on_spare = false;
     }
     switch (cut) {
         case Cut::lost:
@@ -165,33 +172,31 @@ DiskImpl::Step DiskImpl::launch(Piece& piece, int& error) {
         case Cut::exclusive:
             disk_->gates->leave(gate);
             return hand_to_healer(piece);
-        case Cut::all_main:
+        case Cut::nothing:
+            disk_->gates->leave(gate);
+            return Step::done;
+        case Cut::one_run:
         case Cut::runs:
             break;
     }
 
     piece.error.store(0, std::memory_order_relaxed);
     piece.handover.store(kSubmitting, std::memory_order_relaxed);
-    if (cut == Cut::all_main) {
+    if (cut == Cut::one_run) {
         piece.outstanding.store(1, std::memory_order_relaxed);
-        Io& io = piece.io;
-        io.op = piece.op;
-        io.offset = piece.offset;
-        io.length = piece.length;
-        io.data = piece.data;
-        io.context = &piece;
-        io.done = [](Io& done) {
+        piece.io.context = &piece;
+        piece.io.done = [](Io& done) {
             Piece& owner = *static_cast<Piece*>(done.context);
-            static_cast<DiskImpl*>(owner.disk)->run_done(owner, done.op, false, done.error);
+            static_cast<DiskImpl*>(owner.disk)
+                ->run_done(owner, done.op, owner.on_spare, done.error);
         };
-        disk_->main->submit(io);
+        (piece.on_spare ? *disk_->spare : *disk_->main).submit(piece.io);
     } else {
         // One more than there are runs: the submitter holds the last, so that the set outlives the
         // loop.
         std::vector<Run>& runs = piece.runs->runs;
         piece.outstanding.store(static_cast<unsigned>(runs.size()) + 1, std::memory_order_relaxed);
         for (Run& run : runs) {
-            run.piece = &piece;
             run.io.context = &run;
             run.io.done = [](Io& done) {
                 const Run& owner = *static_cast<Run*>(done.context);

@@ -18,32 +18,34 @@ public:
         if (begin >= end || (on_spare && piece_.op == Op::discard)) {
             return;  // a discard never reaches a slot: old data may stay
         }
-        std::vector<Run>& runs = piece_.runs->runs;
-        if (!runs.empty()) {
-            Run& last = runs.back();
-            if (last.on_spare == on_spare && last.io.offset + last.io.length == offset) {
-                last.io.length += end - begin;
-                return;
-            }
+        Io* const last = count_ > 1 ? &piece_.runs->runs.back().io : &piece_.io;
+        if (count_ != 0 && last_on_spare_ == on_spare && last->offset + last->length == offset) {
+            last->length += end - begin;
+            return;
         }
-        Run run;
-        run.io.op = piece_.op;
-        run.io.offset = offset;
-        run.io.length = end - begin;
-        run.io.data = piece_.data == nullptr ? nullptr : piece_.data + (begin - piece_.offset);
-        run.on_spare = on_spare;
-        runs.push_back(run);
+        if (count_ == 1) {
+            piece_.runs = std::make_unique<RunSet>();
+            push(piece_.io, piece_.on_spare);
+        }
+        Io io;
+        io.op = piece_.op;
+        io.offset = offset;
+        io.length = end - begin;
+        io.data = piece_.data == nullptr ? nullptr : piece_.data + (begin - piece_.offset);
+        if (count_++ == 0) {
+            piece_.io = io;
+            piece_.on_spare = on_spare;
+        } else {
+            push(io, on_spare);
+        }
+        last_on_spare_ = on_spare;
     }
 
     Cut cut() {
         const std::uint64_t end = piece_.offset + piece_.length;
-        FoundRemap remap = disk_.map->lower_bound(piece_.offset / DMR_BLOCK_SIZE);
-        if (remap == nullptr || remap->block * DMR_BLOCK_SIZE >= end) {
-            return Cut::all_main;
-        }
-        piece_.runs = std::make_unique<RunSet>();
         std::uint64_t at = piece_.offset;
-        for (; remap != nullptr && remap->block * DMR_BLOCK_SIZE < end;
+        for (FoundRemap remap = disk_.map->lower_bound(piece_.offset / DMR_BLOCK_SIZE);
+             remap != nullptr && remap->block * DMR_BLOCK_SIZE < end;
              remap = disk_.map->next(remap)) {
             const std::uint64_t block = remap->block * DMR_BLOCK_SIZE;
             const std::uint64_t begin = std::max(block, at);
@@ -62,12 +64,18 @@ public:
             at = stop;
         }
         add(false, at, at, end);
-        return Cut::runs;
+        return count_ == 0 ? Cut::nothing : count_ == 1 ? Cut::one_run : Cut::runs;
     }
 
 private:
+    void push(const Io& io, bool on_spare) {
+        piece_.runs->runs.push_back(Run{.io = io, .piece = &piece_, .on_spare = on_spare});
+    }
+
     const Context& disk_;
     Piece& piece_;
+    std::size_t count_ = 0;  // of runs; the first alone is the piece's own
+    bool last_on_spare_ = false;
 };
 
 }  // namespace

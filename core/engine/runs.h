@@ -22,14 +22,15 @@ struct RunSet {
 };
 
 enum class Cut : std::uint8_t {
-    all_main,   // no remap in the way: one run on main
+    one_run,    // piece.io and piece.on_spare say which
     runs,       // piece.runs is filled
+    nothing,    // no device has to be asked: a discard of nothing but slots
     lost,       // the piece touches what nobody can read: EIO
     exclusive,  // lost marks must be cleared, or parts of blocks merged: behind a closed gate
 };
 
 // Inside the gate of the piece's region, which holds remaps. Offsets are aligned to logical blocks.
-// Throws bad_alloc.
+// Throws bad_alloc, but not for what lies in one stretch.
 Cut cut_into_runs(const Context& disk, Piece& piece);
 
 }  // namespace dmremap

@@ -303,6 +303,9 @@ TEST(Mistakes, M19_ZeroingIsAWriteOfZerosAndDiscardIsNot) {
     const auto whole = pattern(168, 1, 1);
     EXPECT_TRUE(std::equal(edge.begin(), edge.begin() + 100, zeros(100).begin()));
     EXPECT_TRUE(std::equal(edge.begin() + 100, edge.end(), whole.begin() + 100));
+    // And where no remap is near.
+    EXPECT_EQ(pair.disk->zero(4096 * kSector, kBlock), 0);
+    EXPECT_EQ(read_sectors(*pair.disk, 4096, 8), zeros(kBlock));
     pair.reopen();
     EXPECT_EQ(read_sectors(*pair.disk, 73, 95), zeros(95 * kSector));
     // A write error while zeroing relocates.

@@ -34,15 +34,22 @@ protected:
         piece_.length = length;
         piece_.data = op == Op::read || op == Op::write ? memory_ : nullptr;
         piece_.runs.reset();
-        return cut_into_runs(disk_, piece_);
+        result_ = cut_into_runs(disk_, piece_);
+        return result_;
     }
     struct Expected {
         bool on_spare;
         std::uint64_t offset, length, at;  // at: bytes from the begin of the piece
     };
     void expect(const std::vector<Expected>& expected) {
-        ASSERT_TRUE(piece_.runs);
-        const std::vector<dmremap::Run>& runs = piece_.runs->runs;
+        std::vector<dmremap::Run> runs;
+        if (result_ == Cut::one_run) {
+            ASSERT_FALSE(piece_.runs) << "memory was asked for";
+            runs.push_back({.io = piece_.io, .on_spare = piece_.on_spare});
+        } else if (result_ == Cut::runs) {
+            ASSERT_TRUE(piece_.runs);
+            runs = piece_.runs->runs;
+        }
         ASSERT_EQ(runs.size(), expected.size());
         for (std::size_t i = 0; i < runs.size(); i++) {
             SCOPED_TRACE(i);
@@ -59,16 +66,29 @@ protected:
     FormattedSpare spare_;
     Context disk_;
     Piece piece_;
+    Cut result_ = Cut::nothing;  // of the last cut
     std::byte memory_[64 * kBlock];
 };
 
 TEST_F(Runs, WithoutARemapInTheWayAllIsMain) {
     put(10, 0);
-    EXPECT_EQ(cut(Op::read, 0, 10 * kBlock), Cut::all_main);
-    EXPECT_EQ(cut(Op::read, 11 * kBlock, kBlock), Cut::all_main);
+    EXPECT_EQ(cut(Op::read, 0, 10 * kBlock), Cut::one_run);
+    expect({{false, 0, 10 * kBlock, 0}});
+    EXPECT_EQ(cut(Op::read, 11 * kBlock, kBlock), Cut::one_run);
+    expect({{false, 11 * kBlock, kBlock, 0}});
     // A remap of another region under the same gate does not count.
     put(kRegionBlocks + 1, 1);
-    EXPECT_EQ(cut(Op::write, 11 * kBlock, (kRegionBlocks - 11) * kBlock), Cut::all_main);
+    EXPECT_EQ(cut(Op::write, 11 * kBlock, (kRegionBlocks - 11) * kBlock), Cut::one_run);
+    expect({{false, 11 * kBlock, (kRegionBlocks - 11) * kBlock, 0}});
+}
+
+TEST_F(Runs, AStretchOfSlotsAloneAsksForNoMemory) {
+    put(10, 3);
+    put(11, 4);
+    EXPECT_EQ(cut(Op::read, 10 * kBlock, 2 * kBlock), Cut::one_run);
+    expect({{true, slot(3), 2 * kBlock, 0}});
+    EXPECT_EQ(cut(Op::write, 10 * kBlock, 3 * kBlock), Cut::runs);
+    expect({{true, slot(3), 2 * kBlock, 0}, {false, 12 * kBlock, kBlock, 2 * kBlock}});
 }
 
 // Known mistake 2: only the first sector of a request is looked up.
@@ -106,7 +126,7 @@ TEST_F(Runs, PartsOfBlocksGoToPartsOfSlots) {
     put(11, 9);
     EXPECT_EQ(cut(Op::read, 10 * kBlock + 1024, kBlock), Cut::runs);
     expect({{true, slot(3) + 1024, 3072, 0}, {true, slot(9), 1024, 3072}});
-    EXPECT_EQ(cut(Op::read, 10 * kBlock + 512, 512), Cut::runs);
+    EXPECT_EQ(cut(Op::read, 10 * kBlock + 512, 512), Cut::one_run);
     expect({{true, slot(3) + 512, 512, 0}});
 }
 
@@ -114,11 +134,12 @@ TEST_F(Runs, WhatIsLostIsNotReadAndNotWrittenPast) {
     put(10, 3, 0x04);  // the third sector
     EXPECT_EQ(cut(Op::read, 10 * kBlock + 1024, 512), Cut::lost);
     EXPECT_EQ(cut(Op::read, 9 * kBlock, 3 * kBlock), Cut::lost);
-    EXPECT_EQ(cut(Op::read, 10 * kBlock, 1024), Cut::runs);
-    EXPECT_EQ(cut(Op::read, 10 * kBlock + 1536, 512), Cut::runs);
+    EXPECT_EQ(cut(Op::read, 10 * kBlock, 1024), Cut::one_run);
+    EXPECT_EQ(cut(Op::read, 10 * kBlock + 1536, 512), Cut::one_run);
+    expect({{true, slot(3) + 1536, 512, 0}});
     for (const Op op : {Op::write, Op::zero}) {
         EXPECT_EQ(cut(op, 10 * kBlock, kBlock), Cut::exclusive) << "the mark must be cleared";
-        EXPECT_EQ(cut(op, 10 * kBlock, 1024), Cut::runs);
+        EXPECT_EQ(cut(op, 10 * kBlock, 1024), Cut::one_run);
     }
 }
 
@@ -136,8 +157,9 @@ TEST_F(Runs, ADiscardNeverReachesASlot) {
     expect({{false, 9 * kBlock, kBlock, 0},
             {false, 11 * kBlock, kBlock, 2 * kBlock},
             {false, 13 * kBlock, kBlock, 4 * kBlock}});
-    EXPECT_EQ(cut(Op::discard, 10 * kBlock, kBlock), Cut::runs);
-    expect({});
+    EXPECT_EQ(cut(Op::discard, 10 * kBlock, kBlock), Cut::nothing);
+    EXPECT_EQ(cut(Op::discard, 9 * kBlock, 2 * kBlock), Cut::one_run);
+    expect({{false, 9 * kBlock, kBlock, 0}});
 }
 
 }  // namespace
