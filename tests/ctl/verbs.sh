@@ -140,18 +140,9 @@ for verb in remap unmap query; do
     refused 3 'no such target' ctl "$verb" "$work/nowhere" 1
 done
 
-# ---------------------------------------------------------------- the pair as a table; completion
+# ---------------------------------------------------------------- the pair as a table
 answer table "$mnt"
 [ "$(cat "$out")" = "0 131072 dm-remap-v4 $main $spare" ] || fail "table: $(cat "$out")"
-complete_to() { # WORDS...: prints what bash would offer for the last one
-    PATH="$bin:$PATH" bash -c 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _dmremapctl
-        printf "%s\n" "${COMPREPLY[@]}"' "$here/../../ctl/dmremapctl.bash" "$@"
-}
-[ "$(complete_to dmremapctl sal)" = salvage ] || fail "completion of verbs"
-grep -qx unmap <(complete_to dmremapctl '') || fail "completion misses verbs"
-[ "$(complete_to dmremapctl unmap --f)" = --force ] || fail "completion of options"
-grep -qx "$mnt" <(complete_to dmremapctl health "${mnt%?}") || fail "completion of mount points"
-[ "$(complete_to dmremapctl get "$mnt" map_)" = map_width ] || fail "completion of parameters"
 
 # ---------------------------------------------------------------- stop
 exec 8<"$disk"
