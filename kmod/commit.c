@@ -121,12 +121,8 @@ int dmr_relocate(struct dmr_disk *d, const struct dmr_staged *change, const u8 *
 		error = dmr_write_new_slot(d, data, &slot);
 	}
 	if (error) {
-		if (error == -ENOSPC && !dmr_active(d, DMR_SPARE_FS_FULL) &&
-		    !dmr_active(d, DMR_SPARE_FULL)) {
-			DMERR("%s: no slot is left on %s; bad blocks can not be moved any more",
-			      dmr_name(d), d->path[DMR_SPARE]);
-			dmr_raise(d, DMR_SPARE_FULL);
-		}
+		/* Told with the round's end, after the marks that the round may have passed. */
+		d->ran_out |= error == -ENOSPC && !dmr_active(d, DMR_SPARE_FS_FULL);
 		return error;
 	}
 	s = dmr_stage(d, change->block);

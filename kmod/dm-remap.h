@@ -273,6 +273,7 @@ struct dmr_disk {
 	unsigned int retry_asked, retry_done;
 	wait_queue_head_t retry_wait;
 	unsigned int low_mark, retry_begun;
+	bool ran_out; /* of slots, since dmr_update_causes() last told of it */
 	u64 retired_seen;
 	struct bio_set bios;
 	u8 *block, *block2;			   /* 4 KiB each, exclusive.c's */

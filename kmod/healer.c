@@ -306,8 +306,6 @@ void dmr_update_causes(struct dmr_disk *d)
 	if (t->counts.retired_pages > d->retired_seen)
 		d->move_cursor = 0;
 	d->retired_seen = t->counts.retired_pages;
-	if (free)
-		dmr_clear(d, DMR_SPARE_FULL);
 	dmr_set_cause(d, DMR_SPARE_LOW, percent < marks[0]);
 	for (i = 0; i < ARRAY_SIZE(marks); i++) {
 		if (percent >= marks[i] || d->low_mark <= marks[i])
@@ -318,4 +316,12 @@ void dmr_update_causes(struct dmr_disk *d)
 		       (unsigned long long)t->slots);
 		dm_table_event(d->ti->table);
 	}
+	if (d->ran_out && !dmr_active(d, DMR_SPARE_FULL)) {
+		DMERR("%s: no slot is left on %s; bad blocks can not be moved any more",
+		      dmr_name(d), d->path[DMR_SPARE]);
+		dmr_raise(d, DMR_SPARE_FULL);
+	}
+	d->ran_out = false;
+	if (free)
+		dmr_clear(d, DMR_SPARE_FULL);
 }

@@ -138,6 +138,7 @@ int dmr_open(struct dmr_disk *d)
 	d->staged_count = 0;
 	d->erasure_count = 0;
 	d->low_mark = 100;
+	d->ran_out = false;
 	d->retired_seen = 0;
 	memset(&d->breaker, 0, sizeof(d->breaker));
 	error = open_pair(d);
