@@ -82,3 +82,31 @@ second_page() {
     fail 'the second table is not found'
 }
 check 'P6 want of room under a page of the table retires nothing' second_copy_waits
+
+unmap_pays() {
+    full_spare
+    second=$(second_page)
+    punched "$second"
+    message remap 1600 8
+    # What the page is owed is what stands in the way, and that there is no room for it.
+    message unmap 800 8 >said
+    cat said
+    grep -q 'refused_blocks 1' said
+    grep -q 'no room under it' said
+    same 'active_mappings' 2 "$(number active_mappings)"
+    oracle verify "$model" "$disk"
+    rm room/filler*
+    message unmap 800 8 >said
+    cat said
+    grep -q 'changed_blocks 1' said
+    same 'active_mappings' 1 "$(number active_mappings)"
+    same 'retired pages' 0 "$(stat_of retired_pages)"
+    oracle write "$model" "$disk" 792 40
+    oracle verify "$model" "$disk"
+    down
+    spare_is_clean
+    up
+    same 'active_mappings' 1 "$(number active_mappings)"
+    oracle verify "$model" "$disk"
+}
+check 'an unmap pays what a page is owed, and says what it lacks for it' unmap_pays
