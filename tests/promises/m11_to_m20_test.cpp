@@ -175,12 +175,16 @@ TEST(Mistakes, M15_ARelocationWaitsForTheWritesInside) {
     constexpr std::uint64_t kSector0 = 1600;
     for (int round = 0; round < 40; ++round) {
         Opened pair;
-        pair.plan->apply("main bad read 1603\n");
+        pair.plan->apply("main bad read 1603\nmain bad read 5003\n");
         pair.main->set_hook(
             [](const Call& call) { return call.op == Op::write ? Medium::kHold : Medium::kPass; });
         Pending write(*pair.disk, Op::write, kSector0 * kSector, pattern(kSector0, 3, 2));
         pair.main->wait_held(1);
         Pending read(*pair.disk, Op::read, kSector0 * kSector, kBlock);
+        // What was asked for later, behind another gate, is moved; this waits.
+        read_sectors(*pair.disk, 5000, 8, EIO);
+        EXPECT_TRUE(pair.remap_of(5000 / 8));
+        EXPECT_FALSE(pair.remap_of(kSector0 / 8));
         pair.main->set_hook(nullptr);
         pair.main->release();
         EXPECT_EQ(write.wait(), 0);
