@@ -96,18 +96,24 @@ TEST(Promises, P2_AParameterThatWasNotWrittenIsWrittenWhenItIsSetAgain) {
 TEST(Promises, P5_ChangesOfParametersDoNotHoldUpHealing) {
     OpenPair pair;
     pair.main->set_fault(80, 1, Fault{.read = true});
+    constexpr unsigned kSetters = 4;
+    std::atomic<unsigned> calling{0};
+    std::atomic<bool> enough{false};
     // A spare so slow that there is always a change that waits.
-    pair.spare->set_hook([](const Call& call) {
+    pair.spare->set_hook([&](const Call& call) {
+        while (call.op == Op::flush && calling != kSetters && !enough) std::this_thread::yield();
         if (call.op == Op::flush) std::this_thread::sleep_for(std::chrono::milliseconds(2));
         return Medium::kPass;
     });
-    std::atomic<bool> enough{false};
     std::vector<std::thread> setters;
-    for (std::uint32_t i = 0; i < 4; i++)
+    for (std::uint32_t i = 0; i < kSetters; i++)
         setters.emplace_back([&, i] {
-            for (std::uint32_t value = i; !enough; value++)
+            for (std::uint32_t value = i; !enough; value++) {
+                calling++;
                 EXPECT_EQ(pair.disk->set_parameter(rule("scan_interval_hours"), value % 100 + 1),
                           0);
+                calling--;
+            }
         });
     // Ends only when the healer comes to it.
     read_sectors(*pair.disk, 80, 1, EIO);
