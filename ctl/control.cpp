@@ -2,6 +2,7 @@
 #include "ctl/control.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -130,6 +131,14 @@ bool Control::read_only() const {
     return ::access((mount_point_ + "/control/message").c_str(), W_OK) != 0 && errno == EROFS;
 }
 
+bool Control::takes_writes(const std::string& name) const {
+    const std::string path = mount_point_ + "/control/" + name;
+    struct stat file {};
+    if (::stat(path.c_str(), &file) != 0)
+        throw Refusal(RefusalKind::system, access_error(path, "read", errno));
+    return (file.st_mode & (S_IWUSR | S_IWGRP | S_IWOTH)) != 0;
+}
+
 MessageAnswer parse_answer(const std::string& text, int error) {
     MessageAnswer answer{error, text, ""};
     if (error == 0) return answer;
@@ -145,23 +154,27 @@ MessageAnswer parse_answer(const std::string& text, int error) {
     return answer;
 }
 
-MessageAnswer Control::ask(const std::string& message) const {
-    const std::string path = mount_point_ + "/control/message";
+MessageAnswer Control::write(const std::string& name, const std::string& text) const {
+    const std::string path = mount_point_ + "/control/" + name;
     const UniqueFd file(::open(path.c_str(), O_RDWR | O_CLOEXEC));
     if (!file) throw Refusal(RefusalKind::system, access_error(path, "written", errno));
-    const std::string line = message + "\n";
-    const ssize_t written = ::write(file.get(), line.data(), line.size());
+    const std::string line = text + "\n";
+    const ssize_t written = ::pwrite(file.get(), line.data(), line.size(), 0);
     const int error = written < 0 ? errno : 0;
     if (error == ENOTCONN || error == ECONNABORTED)
         throw Refusal(RefusalKind::system, access_error(path, "written", ENOTCONN));
-    std::string text;
+    // The answer is behind what was written, also of a write that failed.
+    auto at = static_cast<off_t>(line.size());
+    std::string answer;
     std::array<char, 65536> buffer{};
     ssize_t got = 0;
-    while ((got = ::read(file.get(), buffer.data(), buffer.size())) > 0)
-        text.append(buffer.data(), static_cast<std::size_t>(got));
+    while ((got = ::pread(file.get(), buffer.data(), buffer.size(), at)) > 0) {
+        answer.append(buffer.data(), static_cast<std::size_t>(got));
+        at += got;
+    }
     // Without its answer nobody knows what came of the message.
     if (got < 0) throw Refusal(RefusalKind::system, access_error(path, "read", errno));
-    return parse_answer(text, error);
+    return parse_answer(answer, error);
 }
 
 std::vector<std::string> Control::parameters() const {

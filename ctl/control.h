@@ -70,9 +70,17 @@ public:
     // Whether the mount takes no messages, for it is read-only.
     bool read_only() const;
 
-    // Writes a message and reads its answer. Blocks as long as the disk needs. Throws Refusal where
+    // Whether the mode of control/NAME lets anybody write to it. Throws Refusal.
+    bool takes_writes(const std::string& name) const;
+
+    // Writes a message and reads its answer. Blocks as long as the disk needs, and as long as the
+    // messages of others do: one at a time is written to control/message. Throws Refusal where
     // there is nobody to ask, or who asks may not.
-    MessageAnswer ask(const std::string& message) const;
+    MessageAnswer ask(const std::string& message) const { return write("message", message); }
+
+    // The same of a control file that stands for one kind of message: rescan, params/NAME. It waits
+    // for nobody else's long message.
+    MessageAnswer write(const std::string& name, const std::string& text) const;
 
     // The names in control/params, sorted.
     std::vector<std::string> parameters() const;

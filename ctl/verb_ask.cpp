@@ -10,8 +10,7 @@ namespace dmremap::ctl {
 
 namespace {
 
-std::vector<NameValue> ask(const Control& control, const std::string& message) {
-    const MessageAnswer answer = control.ask(message);
+std::vector<NameValue> lines_of(const MessageAnswer& answer) {
     if (answer.error != 0) throw refusal_of(answer);
     return parse_name_values(answer.text);
 }
@@ -44,8 +43,9 @@ std::vector<NameValue> look_up(const Control& control, std::uint64_t sector) {
 Answer run_query(const Arguments& arguments) {
     const Control control = find_control(arguments.operands().front());
     const std::uint64_t sector = parse_number(arguments.operands()[1], "a sector");
-    const auto lines = control.read_only() ? look_up(control, sector)
-                                           : ask(control, "query " + std::to_string(sector));
+    const auto lines = control.read_only()
+                           ? look_up(control, sector)
+                           : lines_of(control.ask("query " + std::to_string(sector)));
     Answer answer;
     answer.json["target"] = control.mount_point();
     Fields fields;
@@ -71,7 +71,7 @@ Answer run_query(const Arguments& arguments) {
 
 Answer run_salvage(const Arguments& arguments) {
     const Control control = find_control(arguments.operands().front());
-    const auto lines = ask(control, "salvage");
+    const auto lines = lines_of(control.ask("salvage"));
     Answer answer;
     answer.json = name_values_json(lines);
     answer.json["target"] = control.mount_point();
@@ -119,7 +119,11 @@ Answer run_set(const Arguments& arguments) {
     const auto& operands = arguments.operands();
     const Control control = find_control(operands[0]);
     const std::string name = parameter_name(control, operands[1]);
-    const auto lines = ask(control, "set " + name + " " + operands[2]);
+    const std::string file = "params/" + name;
+    // Of what cannot be changed, a message says why.
+    const auto lines =
+        lines_of(control.takes_writes(file) ? control.write(file, operands[2])
+                                            : control.ask("set " + name + " " + operands[2]));
     Answer answer;
     answer.json = {{"target", control.mount_point()}, {"parameters", Json::object()}};
     for (const auto& [parameter, value] : lines) {

@@ -77,7 +77,7 @@ Answer run(const Arguments& arguments) {
     if (order == "wait") {
         wait_for_end(control, answer);
     } else if (!order.empty()) {
-        const MessageAnswer reply = control.ask("scan " + order);
+        const MessageAnswer reply = control.write("rescan", order);
         if (reply.error != 0) throw refusal_of(reply);
     }
     const ScanLine line = look(control);

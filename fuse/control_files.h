@@ -59,7 +59,7 @@ struct ControlFile {
     std::function<int(const std::string& text)> write = nullptr;
     // or the write amounts to this message, whose answer decides.
     std::function<std::string(const std::string& text)> message = nullptr;
-    bool answers = false;  // its readers want the answer: control/message
+    bool answers = false;  // it reads as the answer from 0 on: control/message
     // Of files that can be waited for: a number that changes with what they read as.
     std::function<std::uint64_t()> version = nullptr;
     // Of files whose size is known beforehand.

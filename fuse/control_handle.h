@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // One open of a control file. Reading at 0 takes a picture of the file, which the reads behind it
-// go on with, as in sysfs. After a message it reads as the answer: from where the write ended, for
-// who goes on reading there, or from 0.
+// go on with, as in sysfs. After a message it reads as the answer from where the write ended, for
+// who goes on reading there. From 0 it reads as the answer, too, where that is what the file is for
+// (control/message), and else as the file again.
 //
 // Shared between the open file and a message under way: the writer may be killed and its file be
 // closed before the answer comes.
@@ -29,7 +30,11 @@ public:
         std::shared_ptr<ControlReading> reading;
         {
             const std::lock_guard lock(mutex_);
-            if (offset < begin_) begin_ = 0;  // who seeks back means the beginning
+            if (offset < begin_) {  // who seeks back means the beginning
+                begin_ = 0;
+                answered_ = answered_ && answer_stays_;
+                if (!answered_) reading_ = nullptr;
+            }
             offset -= begin_;
             if (!answered_ && (offset == 0 || !reading_)) reading_ = open_();
             reading = reading_;
@@ -37,10 +42,12 @@ public:
         return reading->read(offset, size);
     }
 
-    void answer(std::string text, std::uint64_t write_end) {
+    // `stays`: from 0 the file reads as the answer, too. Throws bad_alloc.
+    void answer(std::string text, std::uint64_t write_end, bool stays) {
         const std::lock_guard lock(mutex_);
         reading_ = std::make_shared<TextReading>(std::move(text));
         answered_ = true;
+        answer_stays_ = stays;
         begin_ = write_end;
     }
 
@@ -54,7 +61,7 @@ private:
     const Open open_;
     mutable std::mutex mutex_;
     std::shared_ptr<ControlReading> reading_;
-    bool answered_ = false;
+    bool answered_ = false, answer_stays_ = false;
     std::uint64_t begin_ = 0;  // the offset that reads the first byte
 };
 

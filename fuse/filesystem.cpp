@@ -212,11 +212,11 @@ void Filesystem::open_control(fuse_req_t request, fuse_ino_t ino, fuse_file_info
 }
 
 // Without memory the words are missing; whether it was done is told all the same.
-void Filesystem::keep_answer(ControlHandle& handle, const CommandAnswer& answer,
-                             std::uint64_t end) {
+void Filesystem::keep_answer(const ControlFile& control, ControlHandle& handle,
+                             const CommandAnswer& answer, std::uint64_t end) {
     try {
-        handle.answer(answer.str(), end);
-        last_answer_.put(answer.str());
+        handle.answer(answer.str(), end, control.answers);
+        if (control.answers) last_answer_.put(answer.str());
     } catch (const std::bad_alloc&) {
         spdlog::error("no memory for the answer to a message");
     }
@@ -241,7 +241,7 @@ void Filesystem::write_control(fuse_req_t request, fuse_ino_t ino, const std::st
                         channel = ReplyChannel::current(), unique = ReplyChannel::request(),
                         handle = handle_of(file)](const CommandAnswer& answer) {
         const ReplyChannel through(channel);
-        if (control->answers) keep_answer(*handle, answer, end);
+        keep_answer(*control, *handle, answer, end);
         interrupts_.forget(unique);
         if (answer.error != 0) {
             spdlog::warn("control/{}{}: {}", control->parameter ? "params/" : "", control->name,

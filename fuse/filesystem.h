@@ -74,7 +74,8 @@ private:
                        std::uint64_t end, fuse_file_info* file);
     double attributes_hold(fuse_ino_t ino) const;
     unsigned poll_control(fuse_ino_t ino, const fuse_file_info* file, fuse_pollhandle* waiter);
-    void keep_answer(ControlHandle& handle, const CommandAnswer& answer, std::uint64_t end);
+    void keep_answer(const ControlFile& control, ControlHandle& handle, const CommandAnswer& answer,
+                     std::uint64_t end);
     int change_attributes(fuse_ino_t ino, const struct stat& wanted, int which);
     void list(fuse_req_t request, fuse_ino_t directory, std::size_t size,
               off_t from) const noexcept;

@@ -107,13 +107,23 @@ TEST(ControlHandle, ReadingAtZeroTakesANewPicture) {
 TEST(ControlHandle, AnAnswerBeginsWhereTheWriteEnded) {
     ControlHandle handle([] { return std::make_unique<TextReading>("before\n"); });
     EXPECT_EQ(handle.read(0, 100), "before\n");
-    handle.answer("the answer\n", 9);
+    handle.answer("the answer\n", 9, true);
     EXPECT_EQ(handle.read(9, 3), "the");
     EXPECT_EQ(handle.read(12, 100), " answer\n");
     EXPECT_EQ(handle.read(20, 100), "");
     EXPECT_EQ(handle.read(0, 3), "the");
     EXPECT_EQ(handle.read(3, 100), " answer\n");
     EXPECT_EQ(handle.read(UINT64_MAX, 100), "");
+}
+
+TEST(ControlHandle, FromTheBeginningAFileThatHasASayOfItsOwnReadsAsThat) {
+    ControlHandle handle([] { return std::make_unique<TextReading>("7\n", 1); });
+    handle.answer("the answer\n", 2, false);
+    EXPECT_EQ(handle.read(2, 3), "the");
+    EXPECT_EQ(handle.read(5, 100), " answer\n");
+    EXPECT_EQ(handle.read(0, 100), "7\n");
+    EXPECT_EQ(handle.read(2, 100), "") << "the answer has been passed over";
+    EXPECT_FALSE(handle.changed(1));
 }
 
 TEST(EventHistory, ARangeMovedByHandIsOneEvent) {
