@@ -24,6 +24,7 @@
 #include <linux/blkdev.h>
 #include <linux/completion.h>
 #include <linux/device-mapper.h>
+#include <linux/jump_label.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
@@ -44,6 +45,7 @@
 #define DMR_KNOWN_GOOD 8
 #define DMR_LATENCY_BUCKETS 40 /* bucket n: below 2^n ns */
 #define DMR_IO_MAX 65536u	 /* bytes of one call of the healer */
+#define DMR_YEAR_HOURS (366u * 24)
 #define DMR_FENCED ((1ull << 48) - 1)
 
 enum dmr_side { DMR_MAIN, DMR_SPARE, DMR_NOWHERE };
@@ -453,7 +455,7 @@ enum dmr_op dmr_op_of(const struct bio *bio);
 const char *dmr_op_name(enum dmr_op op);
 int dmr_stats_text(struct dmr_disk *d, char *text, unsigned int room);
 
-/* status.c, message.c, params.c */
+/* status.c, message.c */
 void dmr_status(struct dm_target *ti, status_type_t type, unsigned int flags, char *result,
 		unsigned int maxlen);
 int dmr_message(struct dm_target *ti, unsigned int argc, char **argv, char *result,
@@ -461,11 +463,22 @@ int dmr_message(struct dm_target *ti, unsigned int argc, char **argv, char *resu
 int dmr_health_text(struct dmr_disk *d, char *text, unsigned int room);
 u64 dmr_free_slots(struct dmr_disk *d);
 const char *dmr_reason_word(u8 reason);
+
+/* params.c, module_params.c */
 void dmr_parameters_load(struct dmr_disk *d);
 int dmr_parameter_set(struct dmr_disk *d, const char *name, const char *value, const char **why);
+bool dmr_scans_begin(const struct dmr_disk *d);
+unsigned int dmr_scan_hours(const struct dmr_disk *d);
 
 extern unsigned int dm_remap_debug;
-/* level: 1 decisions, 2 the healer's calls, 3 bios; all of them rate-limited. */
+DECLARE_STATIC_KEY_FALSE(dmr_tells_bios);
+/* Of every bio, at level 3; while it is lower, no instruction. */
+#define dmr_tell_bio(fmt, ...)                                                 \
+	do {                                                                   \
+		if (static_branch_unlikely(&dmr_tells_bios))                   \
+			DMINFO_LIMIT(fmt, ##__VA_ARGS__);                      \
+	} while (0)
+/* level: 1 decisions, 2 failed calls; all of them rate-limited. */
 #define dmr_debug(level, fmt, ...)                                             \
 	do {                                                                   \
 		if (unlikely(READ_ONCE(dm_remap_debug) >= (level)))            \

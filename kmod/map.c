@@ -222,6 +222,11 @@ static int count_and_end(struct dmr_disk *d, struct bio *bio, blk_status_t statu
 	struct dmr_bio *b = dmr_bio(bio);
 
 	dmr_count_bio(d, dmr_op_of(bio), !status, b->iter.bi_size, ktime_get_ns() - b->start_ns);
+	dmr_tell_bio("%s: %s of %u bytes at sector %llu%s%s: status %d", dmr_name(d),
+		     dmr_op_name(dmr_op_of(bio)), b->iter.bi_size,
+		     (unsigned long long)b->iter.bi_sector,
+		     b->decided ? "" : b->side == DMR_MAIN ? ", main" : ", spare",
+		     b->decided ? ", decided here" : "", blk_status_to_errno(status));
 	return DM_ENDIO_DONE;
 }
 

@@ -1,30 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Parameters: those of the disk, which persist in its superblock and have the daemon's
- * names and bounds, and those of the module.
+ * The parameters of a disk, which persist in its superblock and have the daemon's names
+ * and bounds.  Those of the module, for all disks, are in module_params.c.
  */
 #include <linux/kstrtox.h>
-#include <linux/module.h>
 
 #include "dm-remap.h"
-
-#define DEBUG_MOST 3
-
-unsigned int dm_remap_debug;
-
-static int set_debug(const char *text, const struct kernel_param *param)
-{
-	return param_set_uint_minmax(text, param, 0, DEBUG_MOST);
-}
-
-static const struct kernel_param_ops debug_ops = {
-	.set = set_debug,
-	.get = param_get_uint,
-};
-module_param_cb(dm_remap_debug, &debug_ops, &dm_remap_debug, 0644);
-MODULE_PARM_DESC(dm_remap_debug, "what is logged: 0 errors, 1 decisions, 2 failed calls, 3 all");
-
-#define YEAR_HOURS (366u * 24)
 
 struct rule {
 	const char *name;
@@ -42,10 +23,10 @@ struct rule {
 static const struct rule rules[] = {
 	RULE("read_retries", read_retries, 0, 20, false),
 	RULE("remap_on_read_error", remap_on_read_error, 0, 1, true),
-	RULE("lost_retry_minutes", lost_retry_minutes, 0, YEAR_HOURS * 60, false),
+	RULE("lost_retry_minutes", lost_retry_minutes, 0, DMR_YEAR_HOURS * 60, false),
 	RULE("breaker_regions", breaker_regions, 0, 1000000, false),
 	RULE("enable_background_scanning", background_scanning, 0, 1, true),
-	RULE("scan_interval_hours", scan_interval_hours, 1, YEAR_HOURS, false),
+	RULE("scan_interval_hours", scan_interval_hours, 1, DMR_YEAR_HOURS, false),
 	RULE("scan_speed_max", scan_speed_max, 0, 1u << 30, false),
 };
 

@@ -283,9 +283,8 @@ static bool due(struct dmr_disk *d)
 {
 	u64 now = ktime_get_real_seconds();
 
-	return READ_ONCE(d->parameters.background_scanning) && d->scan.passes &&
-	       now >= d->scan.pass_end &&
-	       now - d->scan.pass_end >= READ_ONCE(d->parameters.scan_interval_hours) * 3600ull;
+	return dmr_scans_begin(d) && d->scan.passes && now >= d->scan.pass_end &&
+	       now - d->scan.pass_end >= dmr_scan_hours(d) * 3600ull;
 }
 
 /* One region of the pass that `orders` began.  When the next may be looked at, in jiffies. */
