@@ -75,7 +75,7 @@ deps-vm:
 test-vm:
 	@scripts/deps build vm
 	@$(MAKE) --no-print-directory build/build.ninja
-	cmake --build build -j $(JOBS) --target dmremapfs dmremapctl vm_pairs
+	cmake --build build -j $(JOBS) --target dmremapfs dmremapctl vm_pairs vm_disks vm_cuts
 	DMREMAP_BIN=$(CURDIR)/build/bin JOBS=$(JOBS) tests/vm/run $(KERNEL:%=-k %) $(SUITE)
 
 # SECONDS for each target; TARGETS="spare superblock" takes only these (tests/fuzz/fuzz_*.cpp).

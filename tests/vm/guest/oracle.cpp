@@ -2,19 +2,20 @@
 // Knows what a disk must hold: writes sectors that tell which sector and version they are, and says
 // of each one later whether it is right. Static, with no library but libc's, for the guest.
 //
-//   oracle fill MODEL DISK                  a first version everywhere
+//   oracle fill MODEL DISK [NOTES]          a first version everywhere
 //   oracle write MODEL DISK FIRST COUNT     a new version of these sectors; must succeed
 //   oracle fail MODEL DISK FIRST COUNT [ERRNO]
 //                                           a write that must fail (EIO); each sector then holds
 //                                           the old or the new version, whole
 //   oracle lost MODEL FIRST COUNT           from now on these must be EIO, until they are written
 //   oracle verify MODEL DISK                every sector holds its version, or is EIO where lost
-//   oracle stress MODEL DISK SEED OPS       four threads write, read back and flush at random; no
+//   oracle stress MODEL DISK SEED OPS [NOTES]
+//                                           four threads write, read back and flush at random; no
 //                                           error is right but that of a sector that is lost
 //
 // FIRST and COUNT are sectors of 512 bytes and multiples of the disk's logical block. All I/O is
 // direct, so that EIO is exact. MODEL is a file, a Sector for each sector. Exit 1 with a sentence
-// at the first thing that is not as it must be.
+// at the first thing that is not as it must be. NOTES is a disk that takes the notes of notes.h.
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
@@ -30,15 +31,17 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <random>
 #include <span>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "notes.h"
+
 namespace {
 
-constexpr std::uint64_t kSector = 512;
 constexpr std::uint64_t kAtOnce = 512;  // sectors of one request at most
 constexpr std::uint64_t kChunk = 24;    // sectors of one thread's own: three blocks
 constexpr unsigned kThreads = 4;
@@ -48,18 +51,6 @@ struct Sector {
     std::uint32_t other;  // may be held instead, after a failed write; 0: no other
     std::uint32_t lost;   // 1: must be EIO
 };
-
-using Bytes = std::array<std::uint64_t, kSector / sizeof(std::uint64_t)>;
-
-Bytes content(std::uint64_t sector, std::uint32_t version) {
-    Bytes bytes{};
-    std::uint64_t word = sector << 32 | version;
-    for (std::uint64_t& place : bytes) {
-        place = word;
-        word = (word ^ (word >> 29)) * 0xbf58476d1ce4e5b9ull + 1;
-    }
-    return bytes;
-}
 
 [[noreturn]] void fail(const std::string& what) {
     std::fprintf(stderr, "oracle: %s\n", what.c_str());
@@ -101,9 +92,12 @@ public:
     }
     int write(std::uint64_t first, std::uint64_t count, std::uint32_t version) {
         for (std::uint64_t i = 0; i < count; i++) {
-            const Bytes bytes = content(first + i, version);
+            const Words bytes = content(first + i, version);
             std::memcpy(data + i * kSector, bytes.data(), kSector);
         }
+        return write_data(first, count);
+    }
+    int write_data(std::uint64_t first, std::uint64_t count) {
         return judge(::pwrite(fd_, data, count * kSector, static_cast<off_t>(first * kSector)),
                      first, count);
     }
@@ -121,6 +115,38 @@ private:
         return 0;
     }
     const int fd_;
+};
+
+// The notes of one thread, on a sector of its own; without a disk for them none are taken.
+class Notes {
+public:
+    Notes(const char* path, unsigned thread) : thread_(thread) {
+        if (path != nullptr) disk_.emplace(path, O_RDWR);
+    }
+    void write(Note::Kind kind, std::uint64_t first, std::uint64_t count, std::uint32_t version) {
+        Note note;
+        note.kind = kind;
+        note.first = first;
+        note.count = count;
+        note.version = version;
+        take(note);
+    }
+    void flush(Note::Kind kind, std::uint64_t number) {
+        Note note;
+        note.kind = kind;
+        note.flush = number << 8 | thread_;
+        take(note);
+    }
+
+private:
+    void take(const Note& note) {
+        if (!disk_) return;
+        std::memcpy(disk_->data, &note, sizeof(note));
+        if (const int error = disk_->write_data(thread_, 1))
+            fail(std::string("a note: ") + std::strerror(error));
+    }
+    std::optional<Disk> disk_;
+    const unsigned thread_;
 };
 
 std::span<Sector> map_model(const char* path, std::uint64_t create_sectors) {
@@ -156,7 +182,7 @@ void judge(Sector& sector, std::uint64_t number, const std::byte* bytes) {
             return;
         }
     }
-    Bytes found;
+    Words found;
     std::memcpy(found.data(), bytes, kSector);
     fail("not version " + std::to_string(sector.version) + at(number) +
          " but what looks like sector " + std::to_string(found[0] >> 32) + ", version " +
@@ -182,16 +208,21 @@ std::uint64_t look(std::span<Sector> model, Disk& disk, std::uint64_t first, std
     return count;
 }
 
-int fill(const char* model_path, const char* path) {
+int fill(const char* model_path, const char* path, const char* notes_path) {
     Disk disk(path, O_RDWR);
+    Notes notes(notes_path, 0);
     const auto model = map_model(model_path, disk.sectors);
+    notes.write(Note::Kind::write_asked, 0, disk.sectors, 1);
     for (std::uint64_t first = 0; first < disk.sectors; first += kAtOnce) {
         const std::uint64_t count = std::min(kAtOnce, disk.sectors - first);
         if (const int error = disk.write(first, count, 1))
             fail(std::string("fill: ") + std::strerror(error) + at(first));
         written(model, first, count, 1);
     }
+    notes.write(Note::Kind::write_done, 0, disk.sectors, 1);
+    notes.flush(Note::Kind::flush_asked, 0);
     if (const int error = disk.flush()) fail(std::string("fill: flush: ") + std::strerror(error));
+    notes.flush(Note::Kind::flush_done, 0);
     return 0;
 }
 
@@ -234,10 +265,12 @@ int verify(std::span<Sector> model, const char* path) {
 
 // Each thread has chunks of its own, so that what a sector holds is known at any time; blocks and
 // regions are everybody's, which is where relocations meet.
-void stress_thread(std::span<Sector> model, const char* path, std::uint64_t seed,
-                   std::atomic<std::int64_t>& left, std::atomic<std::uint32_t>& version,
-                   unsigned thread) {
+void stress_thread(std::span<Sector> model, const char* path, const char* notes_path,
+                   std::uint64_t seed, std::atomic<std::int64_t>& left,
+                   std::atomic<std::uint32_t>& version, unsigned thread) {
     Disk disk(path, O_RDWR);
+    Notes notes(notes_path, thread);
+    std::uint64_t flushes = seed << 32;
     std::mt19937_64 random(seed * kThreads + thread);
     const std::uint64_t chunks = model.size() / kChunk / kThreads;
     while (left-- > 0) {
@@ -248,24 +281,29 @@ void stress_thread(std::span<Sector> model, const char* path, std::uint64_t seed
         const std::uint64_t count = (1 + random() % (grains - from)) * disk.grain;
         const std::uint64_t dice = random() % 16;
         if (dice == 0) {
+            notes.flush(Note::Kind::flush_asked, ++flushes);
             if (const int error = disk.flush()) fail(std::string("flush: ") + std::strerror(error));
+            notes.flush(Note::Kind::flush_done, flushes);
         } else if (dice < 8) {
             look(model, disk, first, count);
         } else {
             const std::uint32_t mine = ++version;
+            notes.write(Note::Kind::write_asked, first, count, mine);
             if (const int error = disk.write(first, count, mine))
                 fail(std::string("write: ") + std::strerror(error) + at(first));
+            notes.write(Note::Kind::write_done, first, count, mine);
             written(model, first, count, mine);
         }
     }
 }
 
-int stress(std::span<Sector> model, const char* path, std::uint64_t seed, std::int64_t ops) {
+int stress(std::span<Sector> model, const char* path, std::uint64_t seed, std::int64_t ops,
+           const char* notes) {
     std::atomic<std::int64_t> left{ops};
     std::atomic<std::uint32_t> version{newest(model)};
     std::vector<std::jthread> threads;
     for (unsigned i = 0; i < kThreads; i++)
-        threads.emplace_back([&, i] { stress_thread(model, path, seed, left, version, i); });
+        threads.emplace_back([&, i] { stress_thread(model, path, notes, seed, left, version, i); });
     return 0;
 }
 
@@ -275,7 +313,7 @@ int main(int argc, char** argv) {
     const std::vector<std::string> words(argv, argv + argc);
     const auto number = [&](std::size_t i) { return std::stoull(words[i]); };
     if (words.size() < 4) fail("usage: oracle fill|write|fail|lost|verify|stress MODEL ...");
-    if (words[1] == "fill") return fill(argv[2], argv[3]);
+    if (words[1] == "fill") return fill(argv[2], argv[3], words.size() > 4 ? argv[4] : nullptr);
     const auto model = map_model(argv[2], 0);
     if (words[1] == "verify") return verify(model, argv[3]);
     if (words[1] == "lost" && words.size() == 5) {
@@ -287,7 +325,8 @@ int main(int argc, char** argv) {
     if (words[1] == "fail" && words.size() >= 6)
         return write_fails(model, argv[3], number(4), number(5),
                            words.size() > 6 ? static_cast<int>(number(6)) : EIO);
-    if (words[1] == "stress" && words.size() == 6)
-        return stress(model, argv[3], number(4), static_cast<std::int64_t>(number(5)));
+    if (words[1] == "stress" && words.size() >= 6)
+        return stress(model, argv[3], number(4), static_cast<std::int64_t>(number(5)),
+                      words.size() > 6 ? argv[6] : nullptr);
     fail("usage: oracle fill|write|fail|lost|verify|stress MODEL ...");
 }
