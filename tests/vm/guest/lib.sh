@@ -11,7 +11,7 @@
 count=0
 failures=0
 work=/tmp/check         # a check's own folder, empty at its beginning
-WATCHDOG=${WATCHDOG:-600}  # seconds a check may take; only a net, a hang shows where it hangs
+WATCHDOG=${WATCHDOG:-1800} # seconds a check may take; only a net, a hang shows where it hangs
 
 uname_release() { cat /vm/release; }
 
