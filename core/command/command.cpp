@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/command/quoted.h"
 #include "core/whole_number.h"
 
 namespace dmremap {
@@ -39,15 +40,6 @@ constexpr std::array kForms = {
          "look for bad blocks"},
     Form{"set", CommandVerb::set, "set PARAM VALUE", "change a parameter"},
 };
-
-std::string quoted(std::string_view word) {
-    std::string text = "\"";
-    for (const char c : word.substr(0, 64)) {
-        const auto byte = static_cast<unsigned char>(c);
-        text += byte < ' ' || byte >= 0x7f || c == '"' ? '?' : c;
-    }
-    return text + (word.size() > 64 ? "...\"" : "\"");
-}
 
 bool number(std::string_view word, std::uint64_t& value) {
     const auto parsed = whole_number<std::uint64_t>(word);

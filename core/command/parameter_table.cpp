@@ -7,6 +7,7 @@
 #include <optional>
 #include <string_view>
 
+#include "core/command/quoted.h"
 #include "core/whole_number.h"
 
 namespace dmremap {
@@ -55,7 +56,7 @@ int ParameterTable::set(const std::string& name, const std::string& value, std::
     }
     const auto number = parameter->flag ? parse_flag(value) : whole_number<std::uint32_t>(value);
     if (!number || *number < parameter->least || *number > parameter->most) {
-        why = name + " takes " + expected(*parameter);
+        why = name + " takes " + expected(*parameter) + ", not " + quoted(value);
         return EINVAL;
     }
     const int error = parameter->set(*number);

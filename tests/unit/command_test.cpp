@@ -220,9 +220,11 @@ TEST(Command, SetAndItsParameters) {
     for (const char* bad : {"", "21", "-1", "x", "5x", "0x5", "1 2", "99999999999"}) {
         const CommandAnswer answer = pair.say(std::string("set read_retries ") + bad);
         EXPECT_EQ(answer.error, EINVAL) << bad;
-        EXPECT_EQ(answer.sentence, "read_retries takes a number from 0 to 20");
+        EXPECT_EQ(answer.sentence,
+                  std::string("read_retries takes a number from 0 to 20, not \"") + bad + "\"");
     }
-    EXPECT_EQ(pair.say("set remap_on_read_error yes").sentence, "remap_on_read_error takes Y or N");
+    EXPECT_EQ(pair.say("set remap_on_read_error yes\x01").sentence,
+              "remap_on_read_error takes Y or N, not \"yes?\"");
     EXPECT_EQ(pair.say("set nonsense 1").error, ENOENT);
     EXPECT_NE(pair.say("set nonsense 1").sentence.find("scan_interval_hours"), std::string::npos);
     EXPECT_EQ(pair.disk->parameters().read_retries, 5u);
