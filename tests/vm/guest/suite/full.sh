@@ -9,9 +9,10 @@ stat_of() { message stats | sed -n "s/^$1 //p"; }
 
 # The numbers of the marks in the log since the disk came up, and "full", in a row.
 told() {
-    dmesg | sed -n '/UUID/h; /UUID/!H; ${x;p}' |
-        sed -n "s/.*less than \([0-9]*\) percent of the slots.*/\1/p; s/.*no slot is left on.*/full/p" |
-        tr '\n' ' '
+    dmesg | awk '/UUID/ { said = "" }
+        /percent of the slots/ { sub(/.*less than /, ""); said = said $1 " " }
+        /no slot is left on/ { said = said "full " }
+        END { printf "%s", said }'
 }
 
 fills_up() {
@@ -46,7 +47,7 @@ fills_up() {
     same 'active_mappings' $((slots - 1)) "$(number active_mappings)"
     dd if="$disk" of=after bs=1M count=$((begin / 2048)) iflag=direct status=none
     down
-    dd if="$back" of=then bs=1M count=$((begin / 2048)) iflag=direct status=none
-    cmp after then
+    dd if="$back" of=moved bs=1M count=$((begin / 2048)) iflag=direct status=none
+    cmp after moved
 }
 check 'a spare is told to be low before it is told to be full' fills_up
