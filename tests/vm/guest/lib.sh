@@ -6,7 +6,7 @@
 # A suite defines functions and calls `check 'what it proves' function [argument]...`. The function
 # runs in a subshell with set -e; a command that fails fails the check, and what the check printed is
 # shown. After it everything it made is taken down: device-mapper devices, mounts, loop devices,
-# scsi_debug, processes. A kernel that warned meanwhile fails the check, too.
+# scsi_debug, null_blk, processes. A kernel that warned meanwhile fails the check, too.
 
 count=0
 failures=0
@@ -104,6 +104,9 @@ clean_up() {
         done >/dev/null 2>&1
         losetup -D
         if [ -d /sys/module/scsi_debug ]; then rmmod scsi_debug; fi
+        for name in /sys/kernel/config/nullb/*/; do
+            if [ -d "$name" ]; then rmdir "$name"; fi
+        done
         [ -z "$(dmsetup ls | grep -v '^No devices')" ] && break
         # Whoever used it may have to let go of it first.
         [ "$round" = 4 ] || sleep 1

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The words of pair.sh and lib.sh are set there.
 # shellcheck disable=SC2154,SC2034,SC2094
-# Proves how the target takes errors that a driver makes: scsi_debug's medium errors (P1, P5), a disk
-# that is pulled and one that fails everywhere (P6), and a flush that fails (P2).
+# Proves how the target takes errors that a driver makes: scsi_debug's medium errors and null_blk's bad
+# blocks (P1, P5), a disk that is pulled and one that fails everywhere (P6), and a flush that fails (P2).
 # Holes that dm's error target makes are target.sh's.
 modules sd_mod
 
@@ -51,6 +51,50 @@ medium_errors() {
     scsi_opts 0
 }
 check 'P1 a medium error loses what nobody can read, no more, and no less' medium_errors
+
+# null_blk's bad blocks take neither reads nor writes, and a request that touches one fails as a whole.
+bad_blocks() {
+    local disks=/sys/kernel/config/nullb/nullb0
+    module null_blk nr_devices=0
+    [ -d /sys/module/null_blk ] || skip 'the kernel has no null_blk'
+    [ -d /sys/kernel/config/nullb ] || mount -t configfs configfs /sys/kernel/config
+    mkdir "$disks"
+    [ -e "$disks/badblocks" ] || skip 'null_blk knows no bad blocks'
+    echo 12 >"$disks/size"
+    echo 512 >"$disks/blocksize"
+    echo 1 >"$disks/memory_backed"
+    echo 1 >"$disks/power"
+    until_true [ -b /dev/nullb0 ]
+    main=/dev/nullb0
+    spare=$(loop spare 32768)
+    format
+    up
+    oracle fill "$model" "$disk"
+    echo '+800-800' >"$disks/badblocks"
+    echo '+4099-4130' >"$disks/badblocks"
+    echo '+24568-24575' >"$disks/badblocks"
+    oracle lost "$model" 800 1
+    oracle lost "$model" 4099 32
+    oracle lost "$model" 24568 8
+    oracle verify "$model" "$disk"
+    same 'active_mappings' 7 "$(number active_mappings)"
+    oracle stress "$model" "$disk" 3 1000
+    oracle verify "$model" "$disk"
+    same 'active_mappings' 7 "$(number active_mappings)"
+    down
+    spare_is_clean
+    up
+    oracle verify "$model" "$disk"
+    # Main kept what it had where nobody wrote since.
+    echo '-0-24575' >"$disks/badblocks"
+    message salvage
+    same 'lost_sectors' 0 "$(message stats | sed -n 's/^lost_sectors //p')"
+    down
+    spare_is_clean
+    echo 0 >"$disks/power"
+    rmdir "$disks"
+}
+check 'P1 P5 bad blocks of null_blk are moved, and come back with what main kept' bad_blocks
 
 pulled() {
     local at

@@ -7,7 +7,7 @@
 # it proves is said by the host, which cuts the power all along it (tests/vm/cuts.cpp).
 
 a_life() {
-    local writer round
+    local writer round seed
     target
     main=$(virtual_disk tape-main)
     spare=$(virtual_disk tape-spare)
@@ -15,7 +15,8 @@ a_life() {
     format
     up
     oracle fill "$model" "$disk" "$notes"
-    oracle stress "$model" "$disk" 1 1200 "$notes" >stress 2>&1 &
+    seed=$(sed -n 's/.*dmremap\.seed=\([0-9]*\).*/\1/p' /proc/cmdline)
+    oracle stress "$model" "$disk" "$seed" 1200 "$notes" >stress 2>&1 &
     writer=$!
     for round in 1 2 3 4 5 6; do
         message remap "$((round * 1200))" 80
