@@ -89,7 +89,17 @@ bool too_near(std::size_t a, std::size_t b) {
            apart(a / kSvgColumns, b / kSvgColumns) < kCellsApart;
 }
 
-// Not five neighbours of one bad stretch, but five stretches, each by its densest cell.
+// Of each cell, the first one of the stretch of cells with remapped blocks that it is in.
+std::vector<std::size_t> stretches(const std::vector<SurfaceCell>& cells) {
+    std::vector<std::size_t> first(cells.size());
+    for (std::size_t i = 0; i < cells.size(); i++)
+        first[i] =
+            i != 0 && cells[i].remapped != 0 && cells[i - 1].remapped != 0 ? first[i - 1] : i;
+    return first;
+}
+
+// Not five neighbours of one bad stretch, but five stretches, each by its densest cell. Only where
+// there are fewer has one of them more labels.
 std::vector<std::size_t> densest(const std::vector<SurfaceCell>& cells) {
     std::vector<std::size_t> found;
     for (std::size_t i = 0; i < cells.size(); i++)
@@ -98,12 +108,19 @@ std::vector<std::size_t> densest(const std::vector<SurfaceCell>& cells) {
         return std::tuple(cells[a].remapped, cells[a].lost, b) >
                std::tuple(cells[b].remapped, cells[b].lost, a);
     });
+    const std::vector<std::size_t> stretch = stretches(cells);
+    std::vector<bool> named(cells.size());  // by the first cell of a stretch
     std::vector<std::size_t> places;
-    for (const std::size_t cell : found) {
-        if (places.size() == kPlacesNamed) break;
-        if (std::none_of(places.begin(), places.end(),
-                         [cell](std::size_t place) { return too_near(cell, place); }))
+    for (const bool again : {false, true}) {
+        for (const std::size_t cell : found) {
+            if (places.size() == kPlacesNamed) break;
+            if (!again && named[stretch[cell]]) continue;
+            if (std::any_of(places.begin(), places.end(),
+                            [cell](std::size_t place) { return too_near(cell, place); }))
+                continue;
             places.push_back(cell);
+            named[stretch[cell]] = true;
+        }
     }
     return places;
 }

@@ -51,6 +51,19 @@ TEST(SurfaceReport, EachDensePlaceIsNamedOnce) {
     EXPECT_EQ(svg.find(">4: "), std::string::npos) << svg;
 }
 
+// A stretch that has room for all labels leaves one to the next.
+TEST(SurfaceReport, ALongStretchDoesNotTakeAllNames) {
+    const std::uint64_t sectors = 1 << 20, cell = sectors / (kSvgColumns * kSvgRows);
+    SurfaceReport report{sectors, sectors, 0,
+                         0,       0,       Surface(sectors, kSvgColumns * kSvgRows, sectors)};
+    for (std::uint64_t at = 0; at < 64 * cell; at += 8) report.surface.add(at, 0);
+    report.surface.add(sectors / 2, 0);
+    const std::string svg = surface_svg(report, "");
+    EXPECT_NE(svg.find(">1: from sector 0 on, 16 remapped"), std::string::npos) << svg;
+    EXPECT_NE(svg.find(">2: from sector 524288 on, 1 remapped"), std::string::npos) << svg;
+    EXPECT_NE(svg.find(">3: "), std::string::npos) << svg;
+}
+
 // At 13 pixels a letter takes 7 on average.
 TEST(SurfaceReport, TheWordsOfTheLegendDoNotMeet) {
     const std::uint64_t sectors = 8000000000;
