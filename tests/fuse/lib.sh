@@ -236,6 +236,20 @@ a_tree() {
         tar -C "$from" --no-recursion -T - -cf - | tar -C "$1" -xf -
 }
 
+# peak PID: the most memory that this process ever had, in KiB.
+peak() { awk '/^VmHWM/ { print $2 }' "/proc/$1/status"; }
+
+# in_little KIB COMMAND...: its output goes to $out, and it never had more memory than that. Wants
+# python3.
+in_little() {
+    python3 -c 'import os, resource, sys
+child = os.spawnvp(os.P_WAIT, sys.argv[2], sys.argv[2:])
+most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+if most > int(sys.argv[1]):
+    sys.exit("%s took %d KiB" % (" ".join(sys.argv[2:]), most))
+sys.exit(child)' "$@" >"$out" 2>"$work/err" || fail "$(cat "$work/err")"
+}
+
 # refused CODE REGEX COMMAND...: it must fail with this code and say so in one sentence.
 refused() {
     local want=$1 words=$2 got=0
