@@ -100,7 +100,7 @@ _dmremapctl_offer_operand() {
             _dmremapctl_offer_targets
             [ ${#COMPREPLY[@]} != 0 ] || _dmremapctl_offer_files files
             ;;
-        format:* | list:*) ;;
+        format:* | list:* | activate:*) ;;
         *:1) _dmremapctl_offer_targets ;;
         get:2 | set:2)
             [ ! -d "$parameters" ] || _dmremapctl_offer_lines < <(ls -- "$parameters")

@@ -34,8 +34,13 @@ std::string table_word(const std::string& path) {
 }  // namespace
 
 std::string table_line(std::uint64_t sectors, const std::string& main, const std::string& spare) {
-    return "0 " + std::to_string(sectors) + " dm-remap-v4 " + table_word(main) + " " +
-           table_word(spare);
+    return "0 " + std::to_string(sectors) + " " + std::string(kTargetType) + " " +
+           table_word(main) + " " + table_word(spare);
+}
+
+std::string table_parameters(const std::string& line) {
+    const std::string before = " " + std::string(kTargetType) + " ";
+    return line.substr(line.find(before) + before.size());
 }
 
 }  // namespace dmremap::ctl

@@ -8,10 +8,17 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace dmremap::ctl {
 
+inline constexpr std::string_view kTargetType = "dm-remap-v4";
+
 // "0 SECTORS dm-remap-v4 MAIN SPARE". Throws Refusal(refused) for a path that no table can hold.
 std::string table_line(std::uint64_t sectors, const std::string& main, const std::string& spare);
+
+// Of such a line what follows the target's type: to the kernel, start, length and type are no
+// words.
+std::string table_parameters(const std::string& line);
 
 }  // namespace dmremap::ctl

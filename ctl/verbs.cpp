@@ -25,15 +25,16 @@ extern const Verb scan_verb;
 extern const Verb get_verb;
 extern const Verb set_verb;
 extern const Verb table_verb;
+extern const Verb activate_verb;
 extern const Verb stop_verb;
 extern const Verb rebind_verb;
 
 const std::vector<const Verb*>& all_verbs() {
     static const std::vector<const Verb*> verbs = {
-        &format_verb, &examine_verb, &check_verb,   &list_verb, &status_verb, &health_verb,
-        &stats_verb,  &metrics_verb, &events_verb,  &map_verb,  &watch_verb,  &query_verb,
-        &remap_verb,  &unmap_verb,   &salvage_verb, &scan_verb, &get_verb,    &set_verb,
-        &table_verb,  &stop_verb,    &rebind_verb,
+        &format_verb, &examine_verb,  &check_verb,   &list_verb,   &status_verb, &health_verb,
+        &stats_verb,  &metrics_verb,  &events_verb,  &map_verb,    &watch_verb,  &query_verb,
+        &remap_verb,  &unmap_verb,    &salvage_verb, &scan_verb,   &get_verb,    &set_verb,
+        &table_verb,  &activate_verb, &stop_verb,    &rebind_verb,
     };
     return verbs;
 }

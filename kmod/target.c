@@ -330,4 +330,5 @@ module_exit(dmr_exit);
 
 MODULE_DESCRIPTION("device-mapper target that moves bad blocks to a spare");
 MODULE_AUTHOR("dm-remap");
+MODULE_ALIAS("dm-dm-remap-v4"); /* by which device-mapper asks for a target that is not there */
 MODULE_LICENSE("GPL");

@@ -15,6 +15,7 @@ words() {
         format) words=(--main "$main" --spare "$2") ;;
         rebind) words=(--main "$main" "$2") ;;
         table) words=(--main "$main" "$2") ;;
+        activate) words=(--main "$main" --spare "$2" --dry-run healed) ;;
         list) words=() ;;
         remap | unmap | query) words=("$2" 80) ;;
         set) words=("$2" read_retries 2) ;;
@@ -60,7 +61,7 @@ for verb in "${verbs[@]}"; do
 done
 
 # ---------------------------------------------------------------- a spare at rest
-for verb in examine check status table rebind; do
+for verb in examine check status table rebind activate; do
     words "$verb" "$spare"
     ends 0 "$verb" "${words[@]}"
 done
@@ -85,7 +86,7 @@ ends 0 remap "$mnt" 80
 ends 0 remap "$mnt" 80 # already so
 ends 1 remap "$mnt" 99999999
 ends 1 scan "$mnt" pause
-for verb in format examine status table rebind; do
+for verb in format examine status table rebind activate; do
     words "$verb" "$spare"
     ends 4 "$verb" "${words[@]}" # each after seconds: it waits for a closing owner
 done

@@ -71,6 +71,9 @@ expect 1 'no valid superblock' examine "$main"
 expect 8 'cannot be checked' check "$main"
 expect 3 'no such target' status "$main"
 expect 3 'no disk is mounted' status "$work"
+expect 0 "^0 [0-9]+ dm-remap-v4 $main $spare 2 uuid=$uuid machine=[0-9a-f]{32}\$" activate --main "$main" --spare "$spare" --dry-run healed
+expect 1 'is an image file.*losetup' activate --main "$main" --spare "$spare" healed
+expect 2 'no name' activate --main "$main" --spare "$spare" a/b
 unchanged
 
 # --- one damaged superblock copy: found, repaired, gone

@@ -102,6 +102,8 @@ SCHEMA = {
     "get": {"target": str, "parameters": ANY_VALUES},
     "set": {"target": str, "parameters": ANY_VALUES},
     "table": {"target": str, "size_sectors": int, "main": str, "spare": str, "table": str},
+    "activate": {"name": str, "device": str, "main": str, "spare": str, "uuid": str,
+                 "size_sectors": int, "read_only": bool, "active": bool, "table": str},
     "stop": {"target": str, "closed_clean": optional(bool)},
     "rebind": {"main": str, "spare": str, "changed": bool, "difference": str},
     "error": {"error": ERROR},

@@ -54,6 +54,8 @@ holds error 2 get "$mnt" nonsense
 holds error 3 health "$work/nowhere"
 holds stop 0 stop "$mnt"
 holds table 0 table --main "$main" "$spare"
+holds activate 0 activate --main "$main" --spare "$spare" --dry-run healed
+holds error 1 activate --main "$main" --spare "$spare" healed
 holds examine 0 examine "$spare"
 holds check 0 check "$spare"
 # One that was not closed, so that there is a holder to tell of.
