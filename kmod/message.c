@@ -161,8 +161,8 @@ static int set(struct dmr_disk *d, char **argv, char *result, unsigned int maxle
 	return 1;
 }
 
-static int scan(struct dmr_disk *d, const char *verb, u64 sector, u64 count, char *result,
-		unsigned int maxlen)
+static int scan_verb(struct dmr_disk *d, const char *verb, u64 sector, u64 count, char *result,
+		     unsigned int maxlen)
 {
 	struct dmr_order order = { .kind = DMR_ORDER_SCAN };
 	unsigned int at = 0;
@@ -205,10 +205,10 @@ static int scan_words(struct dmr_disk *d, unsigned int argc, char **argv, char *
 		return refuse(d, -EINVAL, "expected scan start [SECTOR COUNT], scan stop, scan pause or scan resume");
 	if (argc == 4 && (kstrtou64(argv[2], 10, &sector) || kstrtou64(argv[3], 10, &count) || !count))
 		return refuse(d, -EINVAL, "that is no range of sectors");
-	return scan(d, argv[1], sector, count, result, maxlen);
+	return scan_verb(d, argv[1], sector, count, result, maxlen);
 }
 
-static int help(char *result, unsigned int maxlen)
+static int list_messages(char *result, unsigned int maxlen)
 {
 	unsigned int at = 0;
 
@@ -266,7 +266,7 @@ int dmr_message(struct dm_target *ti, unsigned int argc, char **argv, char *resu
 	int answer;
 
 	if (!strcmp(verb, "help") && argc == 1)
-		return help(result, maxlen);
+		return list_messages(result, maxlen);
 	if (!strcmp(verb, "status") && argc == 1)
 		return status(d, result, maxlen);
 	if (!strcmp(verb, "salvage") && argc == 1)
