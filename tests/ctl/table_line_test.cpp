@@ -85,4 +85,9 @@ TEST(TableLine, WhatDmsetupWouldCutIsRefused) {
 }
 
 }  // namespace
+TEST(TableLine, ParametersAreWhatFollowsTheType) {
+    EXPECT_EQ(table_parameters(table_line(8, "/dev/a dm-remap-v4 b", "/dev/s")),
+              "/dev/a\\ dm-remap-v4\\ b /dev/s");
+}
+
 }  // namespace dmremap::ctl
