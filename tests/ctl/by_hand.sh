@@ -15,8 +15,9 @@ small=24576 # KiB; what dmremapctl may take
 available=$(df --output=avail -k "$work" | tail -n 1)
 [ "$available" -gt $((blocks * 10 + 262144)) ] || skip "$((blocks / 128)) MiB want more room in $work"
 make_pair "$((blocks * 4))K" "$((blocks * 9 / 2 + 65536))K"
-serve() {
-    "$bin/mount.dmremapfs" "$main" "$mnt" -o "foreground,spare=$spare,engine=$engine" 2>"$work/log" &
+serve() { # [OPTION]...
+    local IFS=,
+    "$bin/mount.dmremapfs" "$main" "$mnt" -o "foreground,spare=$spare,engine=$engine,$*" 2>"$work/log" &
     daemon=$!
     wait_until 120 test -e "$disk" || fail "no disk: $(cat "$work/log")"
 }
@@ -41,7 +42,9 @@ serve
 for i in "${!places[@]}"; do put "$disk" "${places[$i]}" 131072 "place$i"; done
 stop
 
-serve
+# One read that takes longer than the ten seconds between two lines of progress.
+echo "main slow read $((sectors / 2))+8 11000" >"$faults"
+serve "inject=$faults"
 before=$(peak "$daemon") flushes=$(counter device_flushes)
 
 # ---------------------------------------------------------------- there
