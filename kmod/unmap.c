@@ -115,6 +115,20 @@ static int compare_main(struct dmr_disk *d, const struct dmr_staged *s)
 	return 0;
 }
 
+/* Whether an older claim on the block only waits for an erasure that was refused just now. */
+static bool older_claim_goes(struct dmr_disk *d, u64 block)
+{
+	unsigned int i;
+
+	if (d->table.broken || d->table.counts.retired_pages)
+		return false;
+	for (i = 0; i < d->erasure_count; i++)
+		if (dmr_slot_superseded(d, d->erasures[i].slot) &&
+		    dmr_le64(dmr_entry_at(d, d->erasures[i].slot)->main_block) == block)
+			return true;
+	return false;
+}
+
 /* Main's flush is done.  0: the slot may go. */
 static int judge(struct dmr_disk *d, const struct dmr_staged *s)
 {
@@ -155,6 +169,8 @@ void dmr_commit_unmaps(struct dmr_disk *d)
 			continue;
 		if (flushed > 0)
 			flushed = dmr_flush(d, DMR_MAIN);
+		if (!flushed && older_claim_goes(d, s->block))
+			continue; /* it is tried again */
 		s->result = flushed ? -EIO : judge(d, s);
 		s->settled = s->result;
 		if (s->settled)

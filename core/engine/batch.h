@@ -111,6 +111,7 @@ private:
     void try_commit(int tried);
     void commit_claims(int tried);
     void commit_unmaps();
+    bool older_claim_goes(std::uint64_t block) const;
     int judge_unmap(const Staged& staged);
     int compare_main(const Staged& staged);
     void publish_unmap(Staged& staged);

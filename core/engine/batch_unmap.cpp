@@ -39,6 +39,16 @@ void Batch::unmap(const Remap& remap, const BlockData& data) {
     stage(std::move(staged));
 }
 
+// Whether an older claim on the block only waits for an erasure that was refused just now.
+bool Batch::older_claim_goes(std::uint64_t block) const {
+    const EntryTable& table = *disk_.table;
+    return !table.broken() && table.counts().retired_pages == 0 &&
+           std::ranges::any_of(erasures_, [&](const EntryChange& erasure) {
+               const dmr_entry entry = table.entry(erasure.slot);
+               return entry.state == DMR_REMAPPED && dmr_le64(entry.main_block) == block;
+           });
+}
+
 // Main's flush is done. 0: the slot may go.
 int Batch::judge_unmap(const Staged& staged) {
     if (disk_.table->broken() || disk_.flush_failed) {
@@ -109,6 +119,9 @@ void Batch::commit_unmaps() {
     }
     const bool flushed = io_.flush_main() == 0;
     std::erase_if(order, [&](Staged* staged) {
+        if (flushed && older_claim_goes(staged->block)) {
+            return true;  // it is tried again
+        }
         staged->result = flushed ? judge_unmap(*staged) : EIO;
         staged->settled = staged->result != 0;
         if (!staged->settled) {

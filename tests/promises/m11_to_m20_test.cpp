@@ -411,6 +411,30 @@ TEST(Mistakes, M20_AnUnmapPaysWhatItsPageIsOwed) {
     EXPECT_EQ(read_sectors(*pair.disk, 80, 8), pattern(80, 8, 1));
 }
 
+// The block has moved from a bad slot, whose old claim is to be erased with the next commit. That
+// is refused once, for want of room or of the device, and no reason to let the unmap go.
+TEST(Mistakes, M20_AnUnmapWaitsForAnErasureThatIsTriedAgain) {
+    for (const char* error : {"ENOSPC", "ENODEV"}) {
+        SCOPED_TRACE(error);
+        Opened pair;
+        ASSERT_EQ(pair.disk->remap(80, 8).changed, 1u);
+        const auto first = pair.remap_of(10);
+        ASSERT_TRUE(first);
+        pair.plan->apply("spare bad write " + std::to_string(first->spare_sector) + "+8\n");
+        EXPECT_EQ(write_sectors(*pair.disk, 80, 8, 2), 0);
+        ASSERT_NE(pair.remap_of(10)->slot, first->slot);
+        pair.plan->apply(std::string("spare fail write 1 error=") + error + "\n");
+        const RangeResult result = pair.disk->unmap(80, 8, false);
+        EXPECT_EQ(result.error, 0);
+        EXPECT_EQ(result.changed, 1u);
+        EXPECT_EQ(read_sectors(*pair.disk, 80, 8), pattern(80, 8, 2));
+        pair.crash();
+        pair.open();
+        EXPECT_FALSE(pair.remap_of(10));
+        EXPECT_EQ(read_sectors(*pair.disk, 80, 8), pattern(80, 8, 2));
+    }
+}
+
 TEST(Mistakes, M20_AFullFileSystemUnderTheSpareMarksNoSlotBad) {
     for (const char* error : {"ENOSPC", "EDQUOT"}) {
         SCOPED_TRACE(error);
