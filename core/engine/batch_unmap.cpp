@@ -16,8 +16,9 @@
 //     that wins whatever is on the failed page. It is never "rolled back" in memory to its old
 //     slot, for the next open would roll it forward. The user is told EIO.
 //   * No older claim on the block may be anywhere, for it would win now. Erasures that are due are
-//     committed before, in a commit of their own; and while any page is retired nothing is unmapped
-//     at all.
+//     committed before, in a commit of their own; one that is refused for want of resources is
+//     tried again, and the unmap waits for it. While any page is retired nothing is unmapped at
+//     all.
 //   * A failed flush of the spare leaves nothing known: the block is fenced.
 #include <algorithm>
 #include <cerrno>
