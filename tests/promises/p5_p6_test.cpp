@@ -48,6 +48,7 @@ TEST(Promises, P5_ASalvagePutsNoGoodSectorUnderThePen) {
             pair.fill_main(1);
             pair.format();
             pair.set_cache(true);
+            pair.spare->set_tears(true);
             pair.open();
             pair.plan->apply("main bad read 1003\n");
             read_sectors(*pair.disk, 1003, 1, EIO);

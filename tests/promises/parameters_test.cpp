@@ -2,9 +2,13 @@
 // Parameters that change while a disk is open, its counters cleared, and one remap looked up.
 #include <gtest/gtest.h>
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
 #include <atomic>
 #include <cerrno>
-#include <chrono>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -21,6 +25,22 @@ const ParameterRule& rule(const std::string& name) {
     for (const ParameterRule& rule : parameter_rules())
         if (name == rule.name) return rule;
     throw std::out_of_range(name);
+}
+
+// Whether these threads wait, as the kernel says (proc_pid_stat(5)): each twice, for one may have
+// waited for another that was just about to.
+template <typename Ids>
+bool all_asleep(const Ids& ids) {
+    for (int round = 0; round < 2; round++)
+        for (const pid_t id : ids) {
+            std::ifstream stat("/proc/self/task/" + std::to_string(id) + "/stat");
+            std::string line;
+            std::getline(stat, line);
+            const auto name_end = line.rfind(") ");
+            if (name_end == std::string::npos || line.compare(name_end + 2, 1, "S") != 0)
+                return false;
+        }
+    return true;
 }
 
 struct OpenPair : TestPair {
@@ -92,28 +112,26 @@ TEST(Promises, P2_AParameterThatWasNotWrittenIsWrittenWhenItIsSetAgain) {
     EXPECT_EQ(pair.disk->parameters().read_retries, 7u);
 }
 
-// Each change costs a flush; who sends one after the other keeps no failed request waiting.
+// Each change costs a flush; who sends one after the other keeps no failed request waiting. The
+// spare is so slow that all the others wait with a change whenever a change is under way.
 TEST(Promises, P5_ChangesOfParametersDoNotHoldUpHealing) {
     OpenPair pair;
     pair.main->set_fault(80, 1, Fault{.read = true});
     constexpr unsigned kSetters = 4;
-    std::atomic<unsigned> calling{0};
+    std::array<std::atomic<pid_t>, kSetters> setter_ids{};
     std::atomic<bool> enough{false};
-    // A spare so slow that there is always a change that waits.
     pair.spare->set_hook([&](const Call& call) {
-        while (call.op == Op::flush && calling != kSetters && !enough) std::this_thread::yield();
-        if (call.op == Op::flush) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        while (call.op == Op::flush && !enough && !all_asleep(setter_ids))
+            std::this_thread::yield();
         return Medium::kPass;
     });
     std::vector<std::thread> setters;
     for (std::uint32_t i = 0; i < kSetters; i++)
         setters.emplace_back([&, i] {
-            for (std::uint32_t value = i; !enough; value++) {
-                calling++;
+            setter_ids[i] = static_cast<pid_t>(::syscall(SYS_gettid));
+            for (std::uint32_t value = i; !enough; value++)
                 EXPECT_EQ(pair.disk->set_parameter(rule("scan_interval_hours"), value % 100 + 1),
                           0);
-                calling--;
-            }
         });
     // Ends only when the healer comes to it.
     read_sectors(*pair.disk, 80, 1, EIO);

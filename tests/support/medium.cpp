@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
+#include <set>
 #include <utility>
 
 namespace dmremap::test {
@@ -79,13 +81,27 @@ bool Medium::dirty(std::uint64_t offset, std::uint64_t length) const {
     return at != unflushed_.end() && at->first * kSector < offset + length;
 }
 
+void Medium::set_tears(bool tears) {
+    const std::lock_guard lock(mutex_);
+    tears_ = tears;
+}
+
 void Medium::lose(std::mt19937_64* chance) {
     const std::lock_guard lock(mutex_);
+    std::set<std::uint64_t> torn;  // physical blocks that may be
     for (const auto& [sector, versions] : unflushed_) {
         const std::size_t kept = chance ? (*chance)() % versions.size() : 0;
         std::memcpy(bytes_.data() + sector * kSector, versions[kept].data(), kSector);
+        torn.insert(sector * kSector / info_.physical_block);
     }
     unflushed_.clear();
+    if (!tears_ || !chance) return;
+    const std::uint64_t pen = (*chance)() % (torn.size() + 1);
+    if (pen == torn.size()) return;
+    const std::uint64_t begin =
+        *std::next(torn.begin(), static_cast<std::ptrdiff_t>(pen)) * info_.physical_block;
+    const std::uint64_t end = std::min<std::uint64_t>(begin + info_.physical_block, bytes_.size());
+    std::memset(bytes_.data() + begin, kGarbage, end - begin);
 }
 
 void Medium::set_fault(std::uint64_t sector, std::uint64_t count, const Fault& fault) {

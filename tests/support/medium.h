@@ -84,6 +84,10 @@ public:
     // The power is gone: each unflushed sector falls back to what is durable or, with a generator,
     // to any of its versions since.
     void lose(std::mt19937_64* chance = nullptr);
+    // From now on lose() with a generator also leaves at most one physical block that had unflushed
+    // sectors in it as nonsense, the sectors beside them included: what the pen was on. (Not by
+    // default, for a user who writes single sectors to such a disk takes that risk himself.)
+    void set_tears(bool tears);
 
     // --- faults
     void set_fault(std::uint64_t sector, std::uint64_t count, const Fault& fault);
@@ -141,6 +145,7 @@ private:
     std::condition_variable changed_;
     std::vector<std::byte> bytes_;
     bool cache_ = false;
+    bool tears_ = false;
     bool discard_keeps_ = false;
     // Versions of each unflushed sector, the durable one first.
     std::map<std::uint64_t, std::vector<Bytes>> unflushed_;
