@@ -14,6 +14,11 @@
 // their answers a header before the data (data_slot.h). All else, rare and perhaps slow, goes to
 // libfuse on another thread, so that nobody who asks the control directory holds up the disk.
 //
+// What lost when it was measured, images on tmpfs, against reading and writing /dev/fuse directly:
+// everything by the ring (a poll wakes every loop: 0.88 at depth 1); the descriptor that waits
+// under io_uring (a seventh); libfuse's loop with a pool for the calls to the disk, which is
+// `engine=threads` (0.37 to 1.05 by load); splice (a third to a quarter at 4 KiB).
+//
 // Interrupts matter to messages only, which may take hours. A request to a disk ends when the disk
 // has answered.
 #pragma once
