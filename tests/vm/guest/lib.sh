@@ -1,4 +1,5 @@
 # shellcheck shell=dash
+# shellcheck disable=SC2154  # init sets $suite
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What the suites in the guest share: check, the words to act and to judge, and a clean slate after
 # each check. Sourced once by init.
@@ -24,6 +25,7 @@ modules() {
 module() {
     local name=$1 file
     shift
+    # shellcheck disable=SC2013  # one path a line, without blanks; a pipe would lose a failure
     for file in $(sed -n "s/^$name://p" /vm/modules); do
         [ -d "/sys/module/$(basename_of "$file")" ] && continue
         case $file in
@@ -94,7 +96,7 @@ watchdog() {
 
 # Several rounds, because one device may stand on another.
 clean_up() {
-    local round name device
+    local round name
     for round in 1 2 3 4; do
         sed -n 's/^[^ ]* \(\/tmp\/check[^ ]*\|\/mnt[^ ]*\) .*/\1/p' /proc/mounts | sort -r |
             while read -r name; do umount "$name"; done
@@ -107,7 +109,7 @@ clean_up() {
         for name in /sys/kernel/config/nullb/*/; do
             if [ -d "$name" ]; then rmdir "$name"; fi
         done
-        [ -z "$(dmsetup ls | grep -v '^No devices')" ] && break
+        dmsetup ls | grep -qv '^No devices' || break
         # Whoever used it may have to let go of it first.
         [ "$round" = 4 ] || sleep 1
     done

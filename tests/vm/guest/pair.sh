@@ -1,4 +1,5 @@
 # shellcheck shell=dash
+# shellcheck disable=SC2034,SC2154  # the suites use what is set here; lib.sh sets $work
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A pair under test and its disk, in the words of the suites. Sourced by init after lib.sh.
 #

@@ -33,13 +33,16 @@ check 'an error segment is EIO' an_error_segment_is_eio
 
 # A check that fails counts as failed. Judged here, so that the plan still passes.
 a_failing_check_fails() {
+    # shellcheck disable=SC2034  # check names it
     suite=inner
     work=$work/inner
     # check itself runs without it, as in init.
     set +e
-    check 'must fail' false >>/tmp/inner
-    check 'a later command counts as well' two_commands >>/tmp/inner
-    check 'is skipped' skip 'for a reason' >>/tmp/inner
+    {
+        check 'must fail' false
+        check 'a later command counts as well' two_commands
+        check 'is skipped' skip 'for a reason'
+    } >>/tmp/inner
     set -e
     same 'failures' 2 "$(grep -c '^not ok' /tmp/inner)"
     grep -q '^ok .*# SKIP for a reason' /tmp/inner
