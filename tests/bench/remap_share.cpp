@@ -11,15 +11,14 @@
 #include "core/refusal.h"
 
 int main(int argc, char** argv) {
-    using namespace dmremap;
     if (argc != 4) {
         std::fprintf(stderr, "usage: %s MAIN SPARE PERCENT\n", argv[0]);
         return 2;
     }
     try {
-        const OpenOptions options;
-        auto pair = open_pair(argv[1], argv[2], PairOptions{});
-        auto disk = Disk::open(std::move(pair.main), std::move(pair.spare), options);
+        const dmremap::OpenOptions options;
+        auto pair = dmremap::open_pair(argv[1], argv[2], dmremap::PairOptions{});
+        auto disk = dmremap::Disk::open(std::move(pair.main), std::move(pair.spare), options);
         std::mt19937_64 rng(1);
         const auto percent = std::strtoul(argv[3], nullptr, 10);
         std::uint64_t remapped = 0;
@@ -27,7 +26,7 @@ int main(int argc, char** argv) {
             if (rng() % 100 < percent) remapped += disk->remap(sector, 8).changed;
         std::printf("%llu blocks remapped\n", static_cast<unsigned long long>(remapped));
         return disk->close() == 0 ? 0 : 1;
-    } catch (const Refusal& refusal) {
+    } catch (const dmremap::Refusal& refusal) {
         std::fprintf(stderr, "%s\n", refusal.what());
         return 1;
     }

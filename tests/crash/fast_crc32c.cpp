@@ -8,10 +8,13 @@
 
 #include "core/format.h"
 
+// The names are the linker's.
+// NOLINTBEGIN(bugprone-reserved-identifier)
 extern "C" {
 __u32 __real_dmr_crc32c(__u32 seed, const void* data, std::size_t length);
 __u32 __wrap_dmr_crc32c(__u32 seed, const void* data, std::size_t length);
 }
+// NOLINTEND(bugprone-reserved-identifier)
 
 namespace {
 

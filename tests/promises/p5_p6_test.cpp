@@ -85,6 +85,10 @@ TEST(Promises, P5_AnErrorThatPassesAtTheSecondTryRelocatesNothing) {
     pair.plan->apply("main bad all 2003 times=1\n");
     EXPECT_EQ(write_sectors(*pair.disk, 2000, 8, 2), 0);
     EXPECT_EQ(read_sectors(*pair.disk, 2000, 8), pattern(2000, 8, 2));
+    // The request fails, the block by itself, and then none of its sectors.
+    pair.plan->apply("main bad write 3003 times=2\n");
+    EXPECT_EQ(write_sectors(*pair.disk, 3000, 8, 2), 0);
+    EXPECT_EQ(read_sectors(*pair.disk, 3000, 8), pattern(3000, 8, 2));
     EXPECT_EQ(pair.disk->status().active_mappings, 0u);
 }
 

@@ -143,7 +143,7 @@ std::uint64_t Medium::failed_calls() const {
 }
 
 void Medium::set_hook(Hook hook) {
-    auto next = hook ? std::make_shared<Hooked>(std::move(hook)) : nullptr;
+    auto next = hook ? std::make_shared<Hooked>(Hooked{std::move(hook)}) : nullptr;
     std::unique_lock lock(mutex_);
     const std::shared_ptr<Hooked> before = std::exchange(hook_, std::move(next));
     if (before) changed_.wait(lock, [&] { return before->inside == 0; });
