@@ -34,7 +34,7 @@ kmod:
 	$(MAKE) -C kmod $(if $(KDIR),KDIR='$(KDIR)')
 
 deps:
-	@scripts/deps build demo test
+	@scripts/deps build demo test vm
 
 demo:
 	@scripts/deps build demo
@@ -44,7 +44,7 @@ demo:
 
 # The sanitizers first, so that the last summary is the one of the whole suite.
 test:
-	@scripts/deps build test
+	@scripts/deps build test vm
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory asan tsan
 	$(CTEST) --test-dir build
@@ -69,6 +69,7 @@ tsan: build-tsan/build.ninja
 	    $(FIXED_ADDRESSES) $(CTEST) --test-dir build-tsan -L '^(unit|property)$$' -E '^fuzz\.|NOT_BUILT'
 
 # The kernel target in virtual machines, a boot for each kernel: KERNEL='6.1 6.12' SUITE='basic target'.
+# A short form of it, ctest -L vm, is part of test.
 deps-vm:
 	@scripts/deps build vm
 
