@@ -33,6 +33,7 @@
 
 #include "compat.h"
 #include "format.h"
+#include "module_params.h"
 #include "scan.h"
 
 #define DMR_REGION_SECTORS 2048u /* 1 MiB: the grain of gates and filter */
@@ -464,26 +465,9 @@ int dmr_health_text(struct dmr_disk *d, char *text, unsigned int room);
 u64 dmr_free_slots(struct dmr_disk *d);
 const char *dmr_reason_word(u8 reason);
 
-/* params.c, module_params.c */
+/* params.c */
 void dmr_parameters_load(struct dmr_disk *d);
 int dmr_parameter_set(struct dmr_disk *d, const char *name, const char *value, const char **why);
-bool dmr_scans_begin(const struct dmr_disk *d);
-unsigned int dmr_scan_hours(const struct dmr_disk *d);
-
-extern unsigned int dm_remap_debug;
-DECLARE_STATIC_KEY_FALSE(dmr_tells_bios);
-/* Of every bio, at level 3; while it is lower, no instruction. */
-#define dmr_tell_bio(fmt, ...)                                                 \
-	do {                                                                   \
-		if (static_branch_unlikely(&dmr_tells_bios))                   \
-			DMINFO_LIMIT(fmt, ##__VA_ARGS__);                      \
-	} while (0)
-/* level: 1 decisions, 2 failed calls; all of them rate-limited. */
-#define dmr_debug(level, fmt, ...)                                             \
-	do {                                                                   \
-		if (unlikely(READ_ONCE(dm_remap_debug) >= (level)))            \
-			DMINFO_LIMIT(fmt, ##__VA_ARGS__);                      \
-	} while (0)
 
 static inline const char *dmr_name(struct dmr_disk *d)
 {
