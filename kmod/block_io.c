@@ -150,6 +150,8 @@ int dmr_flush(struct dmr_disk *d, enum dmr_side side)
 	error = dmr_call(d, side, REQ_OP_WRITE | REQ_PREFLUSH, 0, NULL, 0);
 	if (error)
 		dmr_flush_failed(d, side);
+	else if (dmr_active(d, DMR_FLUSH_FAILED))
+		error = -EIO; /* another one failed meanwhile; see dmr_end_io() */
 	return error;
 }
 

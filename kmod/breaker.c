@@ -6,6 +6,8 @@
  * breaker_regions different regions with no success of their kind in between, or when
  * no block that could be read before can be read now.  Tripped, nothing is moved and
  * errors are passed on; it resets when main answers again and a good block is read.
+ * Want of memory and the like says nothing: it neither trips nor resets, nor is a block
+ * forgotten for it.
  *
  * The healer's alone.
  */
@@ -13,10 +15,29 @@
 
 #define PLACES 16
 
-void dmr_breaker_learn(struct dmr_disk *d)
+enum answer { GOOD, BAD, GONE, NONE };
+
+static enum answer ask(struct dmr_disk *d, u64 block)
+{
+	switch (dmr_classify(dmr_read(d, DMR_MAIN, block * DMR_BLOCK_SIZE, d->other,
+				      DMR_BLOCK_SIZE))) {
+	case DMR_CLASS_NONE:
+		return GOOD;
+	case DMR_CLASS_MEDIUM:
+		return BAD;
+	case DMR_CLASS_GONE:
+		return GONE;
+	default:
+		return NONE;
+	}
+}
+
+/* Learns until some are known, or main gives no answer. */
+static enum answer learn(struct dmr_disk *d)
 {
 	struct dmr_breaker *b = &d->breaker;
 	u64 blocks = d->size / DMR_BLOCK_SIZE;
+	enum answer answer;
 	unsigned int i, j;
 
 	for (i = 0; i < PLACES && b->known < DMR_KNOWN_GOOD; i++) {
@@ -25,33 +46,40 @@ void dmr_breaker_learn(struct dmr_disk *d)
 
 		for (j = 0; j < b->known && b->known_good[j] != block; j++)
 			;
-		if (j < b->known || block >= blocks || dmr_map_find(d, block) ||
-		    dmr_read(d, DMR_MAIN, block * DMR_BLOCK_SIZE, d->other, DMR_BLOCK_SIZE))
+		if (j < b->known || block >= blocks || dmr_map_find(d, block))
+			continue;
+		answer = ask(d, block);
+		if (answer == NONE || answer == GONE)
+			return b->known ? GOOD : answer;
+		if (answer == BAD)
 			continue;
 		b->known_good[b->known++] = block;
 		b->knew_some = true;
 	}
+	return b->known ? GOOD : BAD;
 }
 
-static bool probe(struct dmr_disk *d)
+void dmr_breaker_learn(struct dmr_disk *d)
+{
+	learn(d);
+}
+
+static enum answer probe(struct dmr_disk *d)
 {
 	struct dmr_breaker *b = &d->breaker;
+	enum answer answer;
 	bool knew_some;
 
 	while (b->known) {
-		u64 block = b->known_good[b->known - 1];
-		int error = dmr_read(d, DMR_MAIN, block * DMR_BLOCK_SIZE, d->other, DMR_BLOCK_SIZE);
-
-		if (!error)
-			return true;
-		if (dmr_classify(error) == DMR_CLASS_GONE)
-			return false;
+		answer = ask(d, b->known_good[b->known - 1]);
+		if (answer != BAD)
+			return answer;
 		b->known--; /* perhaps only this one has gone bad */
 	}
 	knew_some = b->knew_some;
-	dmr_breaker_learn(d);
+	answer = learn(d);
 	/* Where no good block was ever seen the other rules must do. */
-	return b->known || !knew_some;
+	return answer == BAD && !knew_some ? GOOD : answer;
 }
 
 static u64 successes(struct dmr_disk *d)
@@ -86,6 +114,7 @@ bool dmr_breaker_allows(struct dmr_disk *d, bool write, u64 block)
 	typeof(b->way[0]) *way = &b->way[write];
 	u64 region = block >> 8, now;
 	u32 limit = READ_ONCE(d->parameters.breaker_regions);
+	enum answer answer;
 	unsigned int i;
 
 	dmr_breaker_try_reset(d);
@@ -103,7 +132,8 @@ bool dmr_breaker_allows(struct dmr_disk *d, bool write, u64 block)
 		trip(d, write ? "writes failed in many regions and nowhere succeeded" :
 				"reads failed in many regions and nowhere succeeded");
 	}
-	if (!b->tripped && !probe(d))
+	answer = b->tripped ? NONE : probe(d);
+	if (answer == BAD || answer == GONE)
 		trip(d, "blocks known to be good can not be read");
 	return !b->tripped;
 }
@@ -118,7 +148,7 @@ void dmr_breaker_try_reset(struct dmr_disk *d)
 	for (i = 0; i < 2; i++)
 		if (b->way[i].tripped && dmr_main_successes(d, i) == b->way[i].successes)
 			return;
-	if (!probe(d)) {
+	if (probe(d) != GOOD) {
 		b->successes_then = successes(d);
 		return;
 	}

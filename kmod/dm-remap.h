@@ -111,6 +111,7 @@ struct dmr_bio {
 	u8 side;	  /* where it was sent */
 	bool inside : 1;  /* its gate */
 	bool decided : 1; /* bi_status is the answer */
+	bool fua_failed : 1; /* its write, or the flush that the device makes after it */
 };
 
 enum dmr_order_kind {
@@ -173,7 +174,10 @@ struct dmr_counts {
 	u64 used, bad, lost_sectors, retry_sectors, retired_pages, superseded;
 };
 
-/* The entry table; the healer's (or the opener's) alone, counts are read by others. */
+/*
+ * The entry table; the healer's (or the opener's) alone.  Counts are read by others, and
+ * the pages by messages, which hold pages_lock.
+ */
 struct dmr_table {
 	struct dmr_page *pages;
 	u64 page_count, page_room, ready, slots, free, hint, next_sequence;
@@ -235,11 +239,15 @@ struct dmr_disk {
 	bool read_only;
 	bool take_over, has_uuid, has_machine;
 	u8 uuid[16], machine[16], boot[16];
+	/* As the constructor found the spare: what was made for it then is made for no other. */
+	u8 pair_uuid[16];
+	u32 page_size;
 
 	/* Open: between preresume and postsuspend. */
 	struct mutex lock; /* messages against suspend and resume */
 	bool open;	   /* with lock; the healer works only then */
 	bool closing;
+	bool suspending;   /* since presuspend: messages end early */
 	struct list_head opened; /* in holder.c's list */
 	u64 mappings_then; /* at the last close, for a status while suspended */
 	bool failed_before;	 /* a failed flush or commit is for this table's life */
@@ -253,6 +261,7 @@ struct dmr_disk {
 	struct dmr_shard *shards;
 	struct dmr_gate *gates;
 	struct dmr_table table;
+	struct mutex pages_lock; /* held while table.pages gets another place, see above */
 
 	/* The healer's. */
 	struct workqueue_struct *wq;

@@ -20,8 +20,8 @@ struct part {
 	struct bio *bio;
 	u64 block;
 	unsigned int length, begin, end, at;
-	bool zero;
-	blk_opf_t fua;
+	bool zero, fua;
+	bool failed; /* a write of some part did not succeed at once */
 };
 
 static void copy(const struct part *p, u8 *block, bool to_bio)
@@ -49,11 +49,17 @@ static void copy(const struct part *p, u8 *block, bool to_bio)
 	}
 }
 
-static int write_part_of(struct dmr_disk *d, const struct part *p, enum dmr_side side, u64 offset,
+/* What FUA asks for is a flush of its own here, which is remembered when it fails (P2). */
+static int write_part_of(struct dmr_disk *d, struct part *p, enum dmr_side side, u64 offset,
 			 unsigned int from, unsigned int to)
 {
-	return dmr_call(d, side, REQ_OP_WRITE | REQ_SYNC | p->fua, offset + from, d->block + from,
-			to - from);
+	int error = dmr_write(d, side, offset + from, d->block + from, to - from);
+
+	if (error)
+		p->failed = true;
+	else if (p->fua && dmr_flush(d, side))
+		error = -EROFS;
+	return error;
 }
 
 static int read_main(struct dmr_disk *d, const struct part *p)
@@ -128,7 +134,7 @@ static int fill_rest(struct dmr_disk *d, enum dmr_side side, u64 offset, unsigne
 	return 0;
 }
 
-static int write_main(struct dmr_disk *d, const struct part *p)
+static int write_main(struct dmr_disk *d, struct part *p)
 {
 	u64 start = p->block * DMR_BLOCK_SIZE;
 	struct dmr_staged change = {
@@ -197,7 +203,7 @@ static int move_written(struct dmr_disk *d, const struct dmr_remap *remap, unsig
 	return dmr_relocate(d, &change, d->block);
 }
 
-static int write_slot(struct dmr_disk *d, const struct part *p, const struct dmr_remap *found)
+static int write_slot(struct dmr_disk *d, struct part *p, const struct dmr_remap *found)
 {
 	const struct dmr_remap remap = *found;
 	u64 slot = dmr_slot_offset(d->sb, remap.slot);
@@ -258,6 +264,14 @@ void dmr_exclusive_bio(struct dmr_disk *d, struct bio *bio)
 		/* Every block is tried, so that a bad one keeps no neighbour unhealed. */
 		if (error && !b->error)
 			b->error = error;
+	}
+	/*
+	 * Every block took the write at once: what failed before was the flush that the
+	 * device makes of FUA, and that of these writes was not told any more what was lost.
+	 */
+	if (b->fua_failed && !p.failed && !b->error) {
+		dmr_flush_failed(d, b->side);
+		b->error = -EROFS;
 	}
 }
 
@@ -341,6 +355,7 @@ void dmr_retry_block(struct dmr_disk *d, u64 block)
 			.reason = dmr_entry_at(d, remap.slot)->reason,
 			.has_old = true,
 			.old_slot = remap.slot,
+			.old_same = true, /* what it holds stays as good as it was */
 			.cleared = remap.lost & ~lost,
 			.salvaged = true,
 		};

@@ -21,7 +21,7 @@
 #include "dm-remap.h"
 
 #define ROUND_LASTS (HZ / 10)
-#define BREAKER_LOOKS (5 * HZ)
+#define LOOKS (5 * HZ) /* while the breaker is tripped, or a page owed its second copy */
 
 void dmr_wake_healer(struct dmr_disk *d)
 {
@@ -36,8 +36,9 @@ void dmr_heal_bio(struct dmr_disk *d, struct bio *bio)
 	bio->bi_next = NULL;
 	spin_lock_irqsave(&d->queue_lock, flags);
 	bio_list_add(&d->queued, bio);
-	spin_unlock_irqrestore(&d->queue_lock, flags);
+	/* With the lock: once a healer that runs already has ended the bio, d may be freed. */
 	dmr_wake_healer(d);
+	spin_unlock_irqrestore(&d->queue_lock, flags);
 }
 
 void dmr_heal_order(struct dmr_disk *d, struct dmr_order *order)
@@ -153,8 +154,13 @@ static void complete_round(struct dmr_disk *d)
 	struct dmr_order *order, *next;
 	struct bio *bio;
 
-	while ((bio = bio_list_pop(&d->done)))
-		dmr_decide(bio, status_of(dmr_bio(bio)->error));
+	while ((bio = bio_list_pop(&d->done))) {
+		int error = dmr_bio(bio)->error;
+
+		if (!error && (bio->bi_opf & REQ_FUA) && dmr_active(d, DMR_FLUSH_FAILED))
+			error = -EROFS;
+		dmr_decide(bio, status_of(error));
+	}
 	list_for_each_entry_safe(order, next, &d->done_orders, node) {
 		list_del(&order->node);
 		if (order->done)
@@ -230,9 +236,10 @@ static void find_chores(struct dmr_disk *d)
 	unsigned int asked = READ_ONCE(d->retry_asked);
 	unsigned long interval = retry_interval(d);
 
-	if (READ_ONCE(d->closing) || !dmr_writable(d))
+	if (READ_ONCE(d->closing) || !dmr_writable(d)) {
 		d->retry_cursor = d->move_cursor = t->ready;
-	else if ((asked != d->retry_done && d->retry_cursor >= t->ready) ||
+		d->retry_begun = asked; /* all that there will be, for whoever waits */
+	} else if ((asked != d->retry_done && d->retry_cursor >= t->ready) ||
 		 (interval && time_after(jiffies, d->last_retry + interval))) {
 		d->last_retry = jiffies;
 		d->retry_cursor = 0;
@@ -274,8 +281,10 @@ void dmr_heal_work(struct work_struct *work)
 		collect(d);
 	} while (do_round(d));
 	dmr_breaker_try_reset(d);
-	if (d->breaker.tripped)
-		interval = BREAKER_LOOKS;
+	if (d->table.owed && dmr_writable(d))
+		dmr_table_pay_back(d);
+	if (d->breaker.tripped || d->table.owed)
+		interval = LOOKS;
 	if (interval && !READ_ONCE(d->closing))
 		mod_delayed_work(d->wq, &d->wake, interval);
 	memalloc_noio_restore(noio);

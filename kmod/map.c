@@ -15,7 +15,10 @@
  * block.  So does it with a write over lost sectors, whose marks must go with it.
  *
  * No lock and no allocation for a healthy region.  A flush goes to both devices; once
- * one has failed every later one fails, for what was lost with it nobody knows.  A
+ * one has failed every later one fails, for what was lost with it nobody knows.  So does
+ * one that was under way then: a device tells of a lost write once, to the flush that
+ * comes first.  The flush may also be inside a FUA write, where the block layer makes
+ * one of the other; then the write bears its error, see dmr_exclusive_bio().  A
  * discard reaches main only where nothing is remapped: under a remap main may hold
  * the only copy of lost sectors, and a slot has nothing to discard.
  */
@@ -242,6 +245,17 @@ static bool for_healer(const struct bio *bio, blk_status_t status)
 	return !(status == BLK_STS_AGAIN && (bio->bi_opf & REQ_NOWAIT));
 }
 
+static bool is_flush(const struct bio *bio)
+{
+	return bio_op(bio) == REQ_OP_FLUSH || (bio->bi_opf & (REQ_PREFLUSH | REQ_FUA));
+}
+
+/* Whether a flush makes part of a FUA write to this device, or may do so below it. */
+static bool flushes_for_fua(struct block_device *bdev)
+{
+	return bdev_write_cache(bdev) && !(queue_is_mq(bdev_get_queue(bdev)) && bdev_fua(bdev));
+}
+
 int dmr_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error)
 {
 	struct dmr_disk *d = ti->private;
@@ -257,8 +271,11 @@ int dmr_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error)
 	}
 	if (b->side != DMR_NOWHERE)
 		dmr_count_call(d, b->side, op, !status);
-	if (likely(!status))
+	if (likely(!status)) {
+		if (unlikely(is_flush(bio) && dmr_active(d, DMR_FLUSH_FAILED)))
+			status = *error = BLK_STS_IOERR;
 		return count_and_end(d, bio, status);
+	}
 	if (op == DMR_OP_FLUSH && b->side != DMR_NOWHERE) {
 		dmr_flush_failed(d, b->side);
 		return count_and_end(d, bio, status);
@@ -268,6 +285,7 @@ int dmr_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error)
 	dmr_debug(2, "%s: sector %llu failed on %s, status %d", dmr_name(d),
 		  (unsigned long long)b->iter.bi_sector, d->path[b->side],
 		  blk_status_to_errno(status));
+	b->fua_failed = (bio->bi_opf & REQ_FUA) && flushes_for_fua(d->dev[b->side]->bdev);
 	/* The bio as it came: parts of it may have been chained below. */
 	bio->bi_iter = b->iter;
 	bio->bi_status = BLK_STS_OK;

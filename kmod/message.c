@@ -92,6 +92,8 @@ static int move_range(struct dmr_disk *d, enum dmr_order_kind kind, u64 sector, 
 			break;
 		if (fatal_signal_pending(current))
 			return -EINTR;
+		if (READ_ONCE(d->suspending) && block <= last)
+			return refuse(d, -EINTR, "the device is being suspended before the whole range is done; give the message again afterwards");
 	}
 	EMIT("changed_blocks %llu\nunchanged_blocks %llu\nrefused_blocks %llu\n", changed,
 	     unchanged, refused);
@@ -102,7 +104,7 @@ static int move_range(struct dmr_disk *d, enum dmr_order_kind kind, u64 sector, 
 	return 1;
 }
 
-/* With d->lock held. */
+/* With d->lock and d->pages_lock held. */
 static int query(struct dmr_disk *d, u64 sector, char *result, unsigned int maxlen)
 {
 	u64 block = sector / DMR_SECTORS_PER_BLOCK, slot;
@@ -129,19 +131,27 @@ static int query(struct dmr_disk *d, u64 sector, char *result, unsigned int maxl
 static int salvage(struct dmr_disk *d, char *result, unsigned int maxlen)
 {
 	u64 before = d->totals.sectors_salvaged;
-	unsigned int at = 0, ticket;
+	unsigned int at = 0, ticket = 0;
+	bool open;
 
 	if (!dmr_writable(d))
 		return refuse(d, -EROFS, "the disk is read-only");
 	mutex_lock(&d->lock);
-	ticket = d->retry_asked + 1;
-	WRITE_ONCE(d->retry_asked, ticket);
-	if (d->open)
+	open = d->open;
+	if (open) {
+		ticket = d->retry_asked + 1;
+		WRITE_ONCE(d->retry_asked, ticket);
 		dmr_wake_healer(d);
+	}
 	mutex_unlock(&d->lock);
+	if (!open)
+		return refuse(d, -ENODEV, "the device is suspended");
 	if (wait_event_killable(d->retry_wait, (int)(READ_ONCE(d->retry_done) - ticket) >= 0 ||
-						       READ_ONCE(d->closing)))
+						       READ_ONCE(d->closing) ||
+						       READ_ONCE(d->suspending)))
 		return -EINTR;
+	if ((int)(READ_ONCE(d->retry_done) - ticket) < 0)
+		return refuse(d, -EINTR, "the device is being suspended before all is tried; give the message again afterwards");
 	EMIT("salvaged_sectors %llu\nlost_sectors %llu\nretry_sectors %llu\n",
 	     d->totals.sectors_salvaged - before, d->table.counts.lost_sectors,
 	     d->table.counts.retry_sectors);
@@ -240,10 +250,14 @@ static int look(struct dmr_disk *d, const char *verb, u64 sector, char *result,
 		scnprintf(result, maxlen, "stats cleared\n");
 		return 1;
 	}
+	mutex_lock(&d->pages_lock);
 	if (!strcmp(verb, "query"))
-		return query(d, sector, result, maxlen);
-	length = !strcmp(verb, "stats") ? dmr_stats_text(d, result, maxlen) :
-					  dmr_health_text(d, result, maxlen);
+		length = query(d, sector, result, maxlen);
+	else if (!strcmp(verb, "stats"))
+		length = dmr_stats_text(d, result, maxlen);
+	else
+		length = dmr_health_text(d, result, maxlen);
+	mutex_unlock(&d->pages_lock);
 	return length < 0 ? length : 1;
 }
 

@@ -93,6 +93,16 @@ static int claim_pair(struct dmr_disk *d, u64 highest)
 	return error;
 }
 
+static int check_same_spare(struct dmr_disk *d)
+{
+	if (!memcmp(d->sb->uuid, d->pair_uuid, sizeof(d->pair_uuid)) &&
+	    dmr_le32(d->sb->page_size) == d->page_size && dmr_le64(d->sb->main_size) == d->size)
+		return 0;
+	DMERR("%s was formatted, or its main %s changed its size, since the table was loaded; load it anew",
+	      d->path[DMR_SPARE], d->path[DMR_MAIN]);
+	return -EINVAL;
+}
+
 static int open_pair(struct dmr_disk *d)
 {
 	u64 highest;
@@ -100,6 +110,8 @@ static int open_pair(struct dmr_disk *d)
 
 	if (!error)
 		error = dmr_check_geometry(d);
+	if (!error)
+		error = check_same_spare(d);
 	if (!error)
 		error = dmr_holder_enlist(d);
 	if (error)
@@ -128,9 +140,13 @@ static void forget(struct dmr_disk *d)
 int dmr_open(struct dmr_disk *d)
 {
 	unsigned int noio = memalloc_noio_save();
-	int error;
+	int error = 0;
 
 	mutex_lock(&d->lock);
+	d->suspending = false;
+	/* Another target of the table refused to resume, and nothing has passed since. */
+	if (d->open)
+		goto out;
 	d->closing = false;
 	d->causes &= BIT(DMR_FLUSH_FAILED) | BIT(DMR_COMMIT_FAILED);
 	if (d->read_only)
@@ -159,6 +175,7 @@ int dmr_open(struct dmr_disk *d)
 		       d->path[DMR_MAIN], d->path[DMR_SPARE], d->sb->uuid,
 		       (unsigned long long)d->table.counts.used, dmr_state_name(dmr_state(d)));
 	}
+out:
 	mutex_unlock(&d->lock);
 	memalloc_noio_restore(noio);
 	return error;

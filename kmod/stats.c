@@ -99,8 +99,8 @@ void dmr_stats_sum(struct dmr_disk *d, struct dmr_stats *sum)
 	u64 *to = (u64 *)sum, *off = (u64 *)d->cleared;
 	size_t i;
 
-	add_up(d, sum);
 	spin_lock(&d->totals_lock);
+	add_up(d, sum);
 	for (i = 0; i < sizeof(*sum) / sizeof(u64); i++)
 		to[i] -= off[i];
 	spin_unlock(&d->totals_lock);

@@ -41,11 +41,13 @@ static void drop_pages(struct dmr_disk *d, u64 page_count)
 {
 	struct dmr_table *t = &d->table;
 
+	mutex_lock(&d->pages_lock); /* a message may be at them */
 	while (t->page_count > page_count) {
 		t->page_count--;
 		kvfree(t->pages[t->page_count].entries);
 		kfree(t->pages[t->page_count].bits);
 	}
+	mutex_unlock(&d->pages_lock);
 }
 
 static bool end_here(struct dmr_disk *d, u64 pages)

@@ -40,13 +40,16 @@ int dmr_table_add_pages(struct dmr_disk *d, u64 page_count)
 	if (page_count > t->page_room) {
 		u64 room = max(page_count, t->page_room + t->page_room / 2);
 		struct dmr_page *pages = kvcalloc(room, sizeof(*pages), GFP_KERNEL);
+		struct dmr_page *before = t->pages;
 
 		if (!pages)
 			return -ENOMEM;
 		if (t->page_count)
-			memcpy(pages, t->pages, t->page_count * sizeof(*pages));
-		kvfree(t->pages);
+			memcpy(pages, before, t->page_count * sizeof(*pages));
+		mutex_lock(&d->pages_lock);
 		t->pages = pages;
+		mutex_unlock(&d->pages_lock);
+		kvfree(before);
 		t->page_room = room;
 	}
 	for (; t->page_count < page_count; t->page_count++) {

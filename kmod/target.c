@@ -127,7 +127,7 @@ static int get_devices(struct dmr_disk *d, char **argv)
 
 static int get_buffers(struct dmr_disk *d)
 {
-	unsigned int i, page = dmr_le32(d->sb->page_size);
+	unsigned int i;
 
 	d->changes = kvcalloc(DMR_ERASURES_MAX + DMR_STAGED_MAX, sizeof(*d->changes), GFP_KERNEL);
 	d->block = kmalloc(DMR_BLOCK_SIZE, GFP_KERNEL);
@@ -140,7 +140,7 @@ static int get_buffers(struct dmr_disk *d)
 			return -ENOMEM;
 	}
 	for (i = 0; i < DMR_COMMIT_PAGES; i++) {
-		d->image[i] = kvmalloc(page, GFP_KERNEL);
+		d->image[i] = kvmalloc(d->page_size, GFP_KERNEL);
 		if (!d->image[i])
 			return -ENOMEM;
 	}
@@ -174,6 +174,7 @@ static void free_disk(struct dmr_disk *d)
 		kfree(d->path[i]);
 	}
 	mutex_destroy(&d->scan.lock);
+	mutex_destroy(&d->pages_lock);
 	mutex_destroy(&d->lock);
 	kvfree(d);
 }
@@ -187,6 +188,7 @@ static struct dmr_disk *new_disk(struct dm_target *ti)
 	d->ti = ti;
 	d->read_only = !(dm_table_get_mode(ti->table) & DMR_MODE_WRITE);
 	mutex_init(&d->lock);
+	mutex_init(&d->pages_lock);
 	spin_lock_init(&d->queue_lock);
 	spin_lock_init(&d->totals_lock);
 	init_waitqueue_head(&d->retry_wait);
@@ -243,8 +245,11 @@ static int dmr_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		if (error && !ti->error)
 			ti->error = "The spare does not fit; the log says why";
 	}
-	if (!error)
+	if (!error) {
+		memcpy(d->pair_uuid, d->sb->uuid, sizeof(d->pair_uuid));
+		d->page_size = dmr_le32(d->sb->page_size);
 		error = dmr_gates_init(d);
+	}
 	if (!error)
 		error = dmr_map_init(d);
 	if (!error)
@@ -285,6 +290,25 @@ static int dmr_preresume(struct dm_target *ti)
 	return dmr_open(ti->private);
 }
 
+/*
+ * A message that waits must end now: device-mapper lets no bio in any more and waits for
+ * messages, too, before it calls postsuspend.
+ */
+static void dmr_presuspend(struct dm_target *ti)
+{
+	struct dmr_disk *d = ti->private;
+
+	WRITE_ONCE(d->suspending, true);
+	wake_up_all(&d->retry_wait);
+}
+
+static void dmr_presuspend_undo(struct dm_target *ti)
+{
+	struct dmr_disk *d = ti->private;
+
+	WRITE_ONCE(d->suspending, false);
+}
+
 static void dmr_postsuspend(struct dm_target *ti)
 {
 	dmr_close(ti->private);
@@ -309,6 +333,8 @@ static struct target_type dmr_target = {
 	.map = dmr_map,
 	.end_io = dmr_end_io,
 	.preresume = dmr_preresume,
+	.presuspend = dmr_presuspend,
+	.presuspend_undo = dmr_presuspend_undo,
 	.postsuspend = dmr_postsuspend,
 	.status = dmr_status,
 	.message = dmr_message,

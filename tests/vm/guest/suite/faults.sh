@@ -178,3 +178,22 @@ flush_fails() {
     spare_is_clean
 }
 check 'P2 a flush that failed stays failed until the table is loaded anew' flush_fails
+
+# A loop device makes a write and a flush of FUA, and its flush tells once of what was lost before it:
+# to a write that could itself be made again.
+fua_flush_fails() {
+    target
+    back=$(loop main 24576)
+    main=$(losetup --show -f "$(holed bad "$back")")
+    spare=$(loop spare 32768)
+    format
+    up
+    dd if=/dev/urandom of="$disk" bs=4096 seek=100 count=1 oflag=direct status=none
+    punch bad "$back" 800 8
+    refused '' dd if=/dev/urandom of="$disk" bs=4096 seek=200 count=1 oflag=direct,dsync status=none
+    refused '' sync "$disk"
+    message health | grep -q read_only
+    down
+    dmremapctl check "$spare" || [ $? = 1 ] || fail "dmremapctl check $spare"
+}
+check 'P2 a flush that failed inside a FUA write stays failed, too' fua_flush_fails
