@@ -2,84 +2,43 @@
 #include "fuse/ring_loop.h"
 
 #include <linux/fuse.h>
-#include <spdlog/spdlog.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
 #include <thread>
 
-#include "core/refusal.h"
 #include "fuse/filesystem.h"
 #include "fuse/image_range.h"
 
 namespace dmremap {
 
-namespace {
-
-constexpr unsigned kEntries = 256;
-
-// What an entry of the ring is of: the low bits of its pointer.
-enum Kind : std::uintptr_t { kReceive, kReply, kDevice, kKinds = 4 };
-
-std::uint64_t tagged(void* subject, Kind kind) {
-    return reinterpret_cast<std::uintptr_t>(subject) | kind;
-}
-
-// Its own thread's loop, so that only one thread ever touches a ring.
-RingLoop* mine() { return static_cast<RingLoop*>(IoLoop::current()); }
-
-// Nobody else enters the ring, and what has ended is told when it is asked for: no interrupts. Both
-// since Linux 6.1. The thread that enables the ring is the one.
-constexpr unsigned kFlags =
-    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_R_DISABLED;
-
-// As a system call: liburing 2.3 declares a function for it, and does not have it.
-int enable(const io_uring& ring) {
-    return ::syscall(__NR_io_uring_register, ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr,
-                     0) == 0
-               ? 0
-               : errno;
-}
-
-}  // namespace
+thread_local RingLoop* RingLoop::mine_ = nullptr;
 
 RingLoop::RingLoop(Filesystem& filesystem, DataSlots& slots, int waiting, int not_waiting,
                    Elsewhere elsewhere)
-    : filesystem_(filesystem),
+    : CallRing(0),
+      filesystem_(filesystem),
       slots_(slots),
       waiting_(waiting),
       not_waiting_(not_waiting),
-      elsewhere_(std::move(elsewhere)) {
-    int failed = io_uring_queue_init(kEntries, &ring_, kFlags);
-    if (failed == -EINVAL) failed = io_uring_queue_init(kEntries, &ring_, IORING_SETUP_R_DISABLED);
-    if (failed < 0)
-        throw Refusal(RefusalKind::system,
-                      std::string("io_uring cannot be had: ") + std::strerror(-failed));
-}
-
-RingLoop::~RingLoop() { io_uring_queue_exit(&ring_); }
-
-io_uring_sqe* RingLoop::next_entry() {
-    io_uring_sqe* entry = io_uring_get_sqe(&ring_);
-    if (entry == nullptr && io_uring_submit(&ring_) >= 0) entry = io_uring_get_sqe(&ring_);
-    return entry;
-}
+      elsewhere_(std::move(elsewhere)) {}
 
 int RingLoop::run() {
-    if (const int failed = enable(ring_)) return failed;
-    current_ = this;
+    if (const int failed = take_over()) return failed;
+    mine_ = this;
     while (!ended_ || under_way_ != 0) {
-        if (under_way_ == 0 && !receiving_)
+        if (under_way_ == 0 && !receiving_) {
             serve_one();
-        else
-            serve_ring();
+        } else {
+            if (!ended_ && !receiving_) receive();
+            serve();
+        }
     }
-    current_ = nullptr;
+    mine_ = nullptr;
+    let_go();
     return error_;
 }
 
@@ -94,23 +53,6 @@ void RingLoop::serve_one() {
     received(*slot, got < 0 ? -errno : static_cast<int>(got));
 }
 
-void RingLoop::serve_ring() {
-    if (!ended_ && !receiving_) receive();
-    const int waited = io_uring_submit_and_wait(&ring_, 1);
-    if (waited < 0 && waited != -EINTR && waited != -EAGAIN && waited != -EBUSY) {
-        // Not one of the calls failed but the ring: nothing that is under way can be known to end.
-        spdlog::critical("io_uring fails: {}", std::strerror(-waited));
-        std::abort();
-    }
-    io_uring_cqe* entry = nullptr;
-    unsigned head = 0, count = 0;
-    io_uring_for_each_cqe(&ring_, head, entry) {
-        settle(*entry);
-        count++;
-    }
-    io_uring_cq_advance(&ring_, count);
-}
-
 void RingLoop::receive() {
     DataSlot* const slot = slots_.take();
     if (slot == nullptr) return;
@@ -122,27 +64,20 @@ void RingLoop::receive() {
     slot->channel = not_waiting_;
     io_uring_prep_read(entry, not_waiting_, slot->message(),
                        static_cast<unsigned>(DataSlots::message_capacity()), 0);
-    entry->user_data = tagged(slot, kReceive);
+    mark(*entry, slot, kReceive);
     receiving_ = true;
 }
 
-void RingLoop::settle(const io_uring_cqe& entry) {
-    const auto kind = static_cast<Kind>(entry.user_data % kKinds);
-    void* const subject = reinterpret_cast<void*>(entry.user_data - kind);
+void RingLoop::settle(Kind kind, void* subject, int result) {
+    auto* const slot = static_cast<DataSlot*>(subject);
     if (kind == kReceive) {
         receiving_ = false;
-        received(*static_cast<DataSlot*>(subject), entry.res);
+        received(*slot, result);
         return;
     }
     under_way_--;
-    if (kind == kReply) {
-        auto* const slot = static_cast<DataSlot*>(subject);
-        slots_.answered(*slot, entry.res);
-        slots_.give_back(slot);
-    } else {
-        Io& io = *static_cast<Io*>(subject);
-        io.moved(io, entry.res);
-    }
+    slots_.answered(*slot, result);
+    slots_.give_back(slot);
 }
 
 void RingLoop::received(DataSlot& slot, int result) {
@@ -218,8 +153,7 @@ void RingLoop::answered(Request& request, int error) {
     }
     slot.make_reply(error, length);
     // By the descriptor that waits an answer in the ring would cost a worker thread.
-    RingLoop* const loop = mine();
-    if (loop != nullptr && slot.channel == loop->not_waiting_ && loop->reply(slot)) return;
+    if (mine_ != nullptr && slot.channel == mine_->not_waiting_ && mine_->reply(slot)) return;
     const ssize_t written = ::write(slot.channel, slot.reply(), slot.reply_length);
     slot.owner->answered(slot, written < 0 ? -errno : written);
     slot.owner->give_back(&slot);
@@ -230,22 +164,7 @@ bool RingLoop::reply(DataSlot& slot) {
     if (entry == nullptr) return false;
     io_uring_prep_write(entry, slot.channel, slot.reply(), static_cast<unsigned>(slot.reply_length),
                         0);
-    entry->user_data = tagged(&slot, kReply);
-    under_way_++;
-    return true;
-}
-
-bool RingLoop::start(Io& io, int fd) {
-    io_uring_sqe* const entry = next_entry();
-    if (entry == nullptr) return false;
-    const auto length = static_cast<unsigned>(io.length);
-    if (io.op == Op::read)
-        io_uring_prep_read(entry, fd, io.data, length, io.offset);
-    else if (io.op == Op::write)
-        io_uring_prep_write(entry, fd, io.data, length, io.offset);
-    else
-        io_uring_prep_fsync(entry, fd, IORING_FSYNC_DATASYNC);
-    entry->user_data = tagged(&io, kDevice);
+    mark(*entry, &slot, kReply);
     under_way_++;
     return true;
 }

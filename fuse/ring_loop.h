@@ -23,12 +23,9 @@
 // has answered.
 #pragma once
 
-#include <liburing.h>
-
-#include <cstdint>
 #include <functional>
 
-#include "core/device/io_loop.h"
+#include "fuse/call_ring.h"
 #include "fuse/data_slot.h"
 
 namespace dmremap {
@@ -36,7 +33,7 @@ namespace dmremap {
 class Filesystem;
 
 // Not a thread yet: run() makes the calling one the loop's.
-class RingLoop final : public IoLoop {
+class RingLoop final : public CallRing {
 public:
     // `elsewhere(slot, length)` takes over a message that is no read or write of the disk, with its
     // slot; it must not block.
@@ -44,33 +41,28 @@ public:
     using Elsewhere = std::function<void(DataSlot&, std::size_t)>;
     RingLoop(Filesystem& filesystem, DataSlots& slots, int waiting, int not_waiting,
              Elsewhere elsewhere);
-    ~RingLoop() override;
 
     // Takes the ring for this thread alone; until the file system is unmounted, and all calls that
     // were started here have ended. 0 or a positive errno.
     int run();
 
-    bool start(Io& io, int fd) override;
-
 private:
-    io_uring_sqe* next_entry();
+    static thread_local RingLoop* mine_;  // this thread's, so that no other touches a ring
+
     void serve_one();
-    void serve_ring();
     void receive();
     void received(DataSlot& slot, int result);
     void handle(DataSlot& slot, std::size_t length);
     void submit(DataSlot& slot, Op op, std::uint64_t offset, std::size_t length);
     static void answered(Request& request, int error);
     bool reply(DataSlot& slot);
-    void settle(const io_uring_cqe& entry);
+    void settle(Kind kind, void* subject, int result) override;
 
     Filesystem& filesystem_;
     DataSlots& slots_;
     const int waiting_, not_waiting_;
     const Elsewhere elsewhere_;
-    io_uring ring_{};
-    std::uint64_t under_way_ = 0;  // calls in the ring, but for the one that receives
-    bool receiving_ = false;
+    bool receiving_ = false;  // by the ring; not one of the calls that are under way
     bool ended_ = false;
     int error_ = 0;
 };
