@@ -229,7 +229,7 @@ void Filesystem::write_control(fuse_req_t request, fuse_ino_t ino, const std::st
     const ControlFile* const control = control_file(ino);
     if (!control || !control->message) {
         const int error = control && control->write ? control->write(text) : EACCES;
-        interrupts_.forget(ReplyChannel::request());
+        interrupts_.forget(ReplyChannel::current().request);
         if (error != 0)
             fuse_reply_err(request, error);
         else
@@ -238,11 +238,11 @@ void Filesystem::write_control(fuse_req_t request, fuse_ino_t ino, const std::st
     }
     // Another thread may answer, but only by the way the request came.
     const auto reply = [this, request, control, end, size = text.size(),
-                        channel = ReplyChannel::current(), unique = ReplyChannel::request(),
+                        way = ReplyChannel::current(),
                         handle = handle_of(file)](const CommandAnswer& answer) {
-        const ReplyChannel through(channel);
+        const ReplyChannel through(way);
         keep_answer(*control, *handle, answer, end);
-        interrupts_.forget(unique);
+        interrupts_.forget(way.request);
         if (answer.error != 0) {
             spdlog::warn("control/{}{}: {}", control->parameter ? "params/" : "", control->name,
                          answer.sentence);
@@ -251,7 +251,7 @@ void Filesystem::write_control(fuse_req_t request, fuse_ino_t ino, const std::st
             fuse_reply_write(request, size);
         }
     };
-    const auto interrupted = [this, request, unique = ReplyChannel::request()] {
+    const auto interrupted = [this, request, unique = ReplyChannel::current().request] {
         return interrupts_.interrupted(unique) || fuse_req_interrupted(request) != 0;
     };
     commands_.run(control->message(text), interrupted, reply);
@@ -398,7 +398,7 @@ struct Operations {
             fs.write_control(request, ino, std::string(data, size),
                              static_cast<std::uint64_t>(offset) + size, file);
         } catch (const std::bad_alloc&) {
-            fs.interrupts_.forget(ReplyChannel::request());
+            fs.interrupts_.forget(ReplyChannel::current().request);
             fuse_reply_err(request, ENOMEM);
         }
     }

@@ -20,7 +20,7 @@ Task* ImageFile::take(fuse_req_t fuse, Op op, std::uint64_t offset, std::uint64_
     }
     task->owner = this;
     task->reply_to = fuse;
-    task->channel = ReplyChannel::current();
+    task->way = ReplyChannel::current();
     task->request.op = op;
     task->request.offset = offset;
     task->request.length = length;
@@ -34,7 +34,7 @@ Task* ImageFile::take(fuse_req_t fuse, Op op, std::uint64_t offset, std::uint64_
 void ImageFile::answer(Request& request, int error) {
     auto* task = static_cast<Task*>(request.context);
     auto* fuse = static_cast<fuse_req_t>(task->reply_to);
-    const ReplyChannel channel(task->channel);
+    const ReplyChannel channel(task->way);
     // A reply that the kernel no longer wants (the mount was cut off) is freed by libfuse as well.
     if (error != 0)
         fuse_reply_err(fuse, error);

@@ -94,7 +94,7 @@ void RingServer::handle_elsewhere(DataSlot& slot, std::size_t length) {
             auto& server = *static_cast<RingServer*>(self);
             DataSlot& taken = *static_cast<DataSlot*>(argument);
             {
-                const ReplyChannel channel(taken.channel, taken.unique);
+                const ReplyChannel channel({.descriptor = taken.channel, .request = taken.unique});
                 fuse_buf message{};
                 message.mem = taken.message();
                 message.size = taken.request.length;

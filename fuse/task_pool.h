@@ -13,6 +13,7 @@
 #include <cstddef>
 
 #include "core/disk.h"
+#include "fuse/reply_channel.h"
 
 namespace dmremap {
 
@@ -22,7 +23,7 @@ struct Task {
     std::size_t capacity = 0;
     void* owner = nullptr;     // the taker's
     void* reply_to = nullptr;  // the taker's
-    int channel = -1;          // the taker's
+    ReplyWay way;              // the taker's
 };
 
 class TaskPool {
