@@ -92,6 +92,13 @@ Engine parse_engine(const std::string& text) {
     usage_error("option engine is one of auto, ring, threads, not \"" + text + "\"");
 }
 
+IoUring parse_io_uring(const std::string& text) {
+    if (text == "auto") return IoUring::automatic;
+    if (text == "on") return IoUring::on;
+    if (text == "off") return IoUring::off;
+    usage_error("option io_uring is one of auto, on, off, not \"" + text + "\"");
+}
+
 std::string parse_image(const std::string& text) {
     if (text == "." || text == ".." || text == "control" || text.size() > 255 ||
         text.find('/') != std::string::npos)
@@ -153,6 +160,7 @@ const std::map<std::string, OwnOption, std::less<>>& own_options() {
         {"log_level", {Value::needed, [](O& o, S v) { o.log_level = parse_log_level(v); }}},
         {"max_threads", {Value::needed, [](O& o, S v) { o.max_threads = parse_threads(v); }}},
         {"engine", {Value::needed, [](O& o, S v) { o.engine = parse_engine(v); }}},
+        {"io_uring", {Value::needed, [](O& o, S v) { o.io_uring = parse_io_uring(v); }}},
         {"demo",
          {Value::optional,
           [](O& o, S v) { o.demo_size = v.empty() ? kDemoDefault : parse_demo_size(v); }}},
@@ -198,6 +206,8 @@ void check_together(const MountOptions& options) {
         usage_error(
             "option spare=SPARE is missing: it names the device or image that takes over"
             " bad blocks");
+    if (options.io_uring == IoUring::on && options.engine == Engine::threads)
+        usage_error("option io_uring=on needs engine=ring: threads take requests by /dev/fuse");
     if (options.rescue && !options.read_only)
         usage_error("option rescue needs ro with it: a damaged disk is only read");
 }
@@ -319,6 +329,7 @@ std::string mount_usage(const std::string& program) {
            "  foreground           stay in the foreground (dmremapfs: also -f)\n"
            "  log_level=LEVEL      trace, debug, info, warning, error, critical or off (info)\n"
            "  engine=ENGINE        serve requests by ring (io_uring), threads, or auto (auto)\n"
+           "  io_uring=WHEN        take requests by FUSE over io_uring: on, off, or auto (off)\n"
            "  max_threads=N        threads that read requests from the kernel, at most (10)\n"
            "  poll                 poll(2) waits for control files; io_uring on the disk is slow "
            "then\n"

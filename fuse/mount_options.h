@@ -18,6 +18,9 @@ namespace dmremap {
 // How requests are served: by loops over io_uring, by a thread for each, or whichever can be had.
 enum class Engine : std::uint8_t { automatic, ring, threads };
 
+// Whether requests come by FUSE over io_uring instead of /dev/fuse; automatic: where it can be had.
+enum class IoUring : std::uint8_t { automatic, on, off };
+
 struct MountOptions {
     std::string program;  // program_name()
     std::string main;     // with demo: a name only
@@ -41,6 +44,7 @@ struct MountOptions {
     std::string mount_namespace;  // -N: a PID or a path, "" without
     unsigned max_threads = 10;
     Engine engine = Engine::automatic;
+    IoUring io_uring = IoUring::off;
     bool poll = false;  // control files can be waited for
 
     // What goes on to libfuse and the kernel as it stands, in order.

@@ -5,16 +5,21 @@
 #include <linux/fuse.h>
 #include <spdlog/spdlog.h>
 #include <sys/ioctl.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
+#include <span>
 #include <string>
 #include <thread>
 
 #include "core/refusal.h"
+#include "fuse/init_exchange.h"
 #include "fuse/reply_channel.h"
 
 namespace dmremap {
@@ -25,6 +30,36 @@ namespace {
 constexpr unsigned kLeastLoops = 4, kMostLoops = 16;
 // For what is not the disk's data; one of them may be busy for long with a command.
 constexpr unsigned kOtherThreads = 4;
+
+[[noreturn]] void refuse_io_uring() {
+    constexpr char kSwitch[] = "/sys/module/fuse/parameters/enable_uring";
+    throw Refusal(RefusalKind::system,
+                  ::access(kSwitch, F_OK) == 0
+                      ? std::string("FUSE over io_uring is switched off: as root, echo Y >") +
+                            kSwitch + ", or mount without io_uring=on"
+                      : "this kernel has no FUSE over io_uring (Linux 6.14 is the first that may): "
+                        "mount without io_uring=on");
+}
+
+// Takes libfuse's answer to INIT, and the kernel's offer with it.
+class InitAnswer final : public ReplyTaker {
+public:
+    explicit InitAnswer(int descriptor) : descriptor_(descriptor) {}
+    bool agreed() const { return agreed_; }
+
+    void take(const iovec* pieces, int count) override {
+        fuse_out_header header;
+        std::memcpy(&header, pieces[0].iov_base, sizeof(header));
+        const bool taken =
+            header.error == 0 && count == 2 &&
+            take_io_uring({static_cast<std::byte*>(pieces[1].iov_base), pieces[1].iov_len});
+        agreed_ = ::writev(descriptor_, pieces, count) == header.len && taken;
+    }
+
+private:
+    const int descriptor_;
+    bool agreed_ = false;
+};
 
 }  // namespace
 
@@ -39,7 +74,7 @@ int RingServer::clone_channel(int session) {
 }
 
 RingServer::RingServer(Filesystem& filesystem, fuse_session& session, unsigned most_loops)
-    : session_(session), others_(kOtherThreads) {
+    : filesystem_(filesystem), session_(session), others_(kOtherThreads) {
     const unsigned loops = std::min(
         most_loops, std::clamp(std::thread::hardware_concurrency(), kLeastLoops, kMostLoops));
     const auto elsewhere = [this](DataSlot& slot, std::size_t length) {
@@ -58,18 +93,55 @@ RingServer::RingServer(Filesystem& filesystem, fuse_session& session, unsigned m
                       std::string("libfuse cannot be told how to answer: ") + std::strerror(error));
 }
 
-// The first message is where kernel and libfuse agree on a protocol; none other comes before it is
-// answered.
-int RingServer::greet() {
+void RingServer::greet(IoUring wanted) {
     fuse_buf message{};
     const int received = fuse_session_receive_buf(&session_, &message);
-    if (received > 0) fuse_session_process_buf(&session_, &message);
-    std::free(message.mem);
-    return received < 0 ? -received : received == 0 ? ENODEV : 0;
+    const std::unique_ptr<void, decltype(&std::free)> memory(message.mem, &std::free);
+    if (received <= 0) {
+        greeting_ = received < 0 ? -received : ENODEV;
+        return;
+    }
+    const std::span bytes(static_cast<const std::byte*>(message.mem), message.size);
+    prepare_io_uring(wanted, offers_io_uring(bytes));
+    if (!uring_) {
+        fuse_session_process_buf(&session_, &message);
+        return;
+    }
+    fuse_in_header header;
+    std::memcpy(&header, message.mem, sizeof(header));
+    InitAnswer answer(fuse_session_fd(&session_));
+    {
+        const ReplyChannel channel({.request = header.unique, .taker = &answer});
+        fuse_session_process_buf(&session_, &message);
+    }
+    if (!answer.agreed()) {
+        uring_.reset();
+        if (wanted == IoUring::on)
+            throw Refusal(
+                RefusalKind::system,
+                "this libfuse answers in a protocol that has no FUSE over io_uring: mount "
+                "without io_uring=on");
+        return;
+    }
+    uring_->start();
+    spdlog::info("requests come by FUSE over io_uring");
+}
+
+void RingServer::prepare_io_uring(IoUring wanted, bool offered) {
+    if (wanted == IoUring::off) return;
+    try {
+        if (!offered) refuse_io_uring();
+        uring_.emplace(filesystem_, fuse_session_fd(&session_),
+                       static_cast<unsigned>(loops_.size()),
+                       [this](UringRequest& request) { handle_elsewhere(request); });
+    } catch (const std::exception& error) {
+        if (wanted == IoUring::on) throw;
+        spdlog::debug("{}", error.what());
+    }
 }
 
 int RingServer::serve() {
-    if (const int error = greet()) return error == ENODEV ? 0 : error;
+    if (greeting_ != 0) return greeting_ == ENODEV ? 0 : greeting_;
     std::atomic<int> result{0};
     {
         std::vector<std::jthread> threads;
@@ -81,10 +153,29 @@ int RingServer::serve() {
                 }
             });
     }
+    if (uring_) uring_->end();
     slots_.wait_for_all();
     if (const std::uint64_t lost = slots_.undelivered())
         spdlog::error("the kernel did not take {} answers in all", lost);
     return result;
+}
+
+void RingServer::handle_elsewhere(UringRequest& request) {
+    others_.run(
+        [](void* self, void* argument) {
+            auto& server = *static_cast<RingServer*>(self);
+            UringRequest& taken = *static_cast<UringRequest*>(argument);
+            {
+                const ReplyChannel channel(
+                    {.request = taken.entry.header().unique, .taker = &taken});
+                fuse_buf message{};
+                message.mem = taken.entry.message();
+                message.size = taken.entry.message_length();
+                fuse_session_process_buf(&server.session_, &message);
+            }
+            taken.loop.release(taken);
+        },
+        this, &request);
 }
 
 void RingServer::handle_elsewhere(DataSlot& slot, std::size_t length) {

@@ -51,6 +51,7 @@ Session::Session(Filesystem& filesystem, const MountOptions& options)
     : filesystem_(filesystem),
       mountpoint_(options.mountpoint),
       engine_(options.engine),
+      io_uring_(options.io_uring),
       max_threads_(options.max_threads) {
     fuse_set_log_func(log_line);
     OptionList list;
@@ -90,12 +91,13 @@ void Session::choose_engine() {
         try {
             ring_.emplace(filesystem_, *session_, max_threads_);
         } catch (const Refusal& refusal) {
-            if (engine_ == Engine::ring) throw;
+            if (engine_ == Engine::ring || io_uring_ == IoUring::on) throw;
             spdlog::info("{}; requests are served by threads", refusal.what());
             return;
         }
     }
     spdlog::info("requests are served by {}", ring_ ? "io_uring" : "threads");
+    if (ring_) ring_->greet(io_uring_);
 }
 
 int Session::serve() { return ring_ ? ring_->serve() : serve_by_libfuse(); }

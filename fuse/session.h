@@ -41,6 +41,7 @@ private:
     Filesystem& filesystem_;
     const std::string mountpoint_;
     const Engine engine_;
+    const IoUring io_uring_;
     const unsigned max_threads_;
     std::unique_ptr<fuse_session, Free> session_;
     std::optional<RingServer> ring_;

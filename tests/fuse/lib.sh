@@ -129,12 +129,18 @@ make_pair() {
 
 ctl() { "$bin/dmremapctl" "$@"; }
 
-# The engine that serves the mounts, where a test wants another one than the usual.
+# The engine that serves the mounts, and the way requests come, where a test wants others than the
+# usual. on: only where the kernel offers FUSE over io_uring, which is for all mounts of a machine.
 engine=${DMREMAP_ENGINE:-auto}
+io_uring=${DMREMAP_IO_URING:-off}
+io_uring_switch=/sys/module/fuse/parameters/enable_uring
+io_uring_offered() { [ "$(cat "$io_uring_switch" 2>/dev/null)" = Y ]; }
+[ "$io_uring" != on ] || io_uring_offered ||
+    skip "the kernel offers no FUSE over io_uring; where it can: echo Y > $io_uring_switch"
 
 # mount_disk [OPTIONS]: returns when the mount works. Comes off at the end by itself.
 mount_disk() {
-    local options="spare=$spare,engine=$engine"
+    local options="spare=$spare,engine=$engine,io_uring=$io_uring"
     [ -s "$faults" ] && options+=",inject=$faults"
     [ $# -gt 0 ] && options+=",$1"
     "$bin/mount.dmremapfs" "$main" "$mnt" -o "$options"

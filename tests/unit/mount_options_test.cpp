@@ -65,13 +65,14 @@ TEST(MountOptions, WhoseTheFilesAre) {
 TEST(MountOptions, EveryOwnOption) {
     const auto o = parse({"dmremapfs", "m", "d", "-o", "spare=s,ro,rescue,accept_changed_main",
                           "-o", "take_over,foreground,image=a b.img,inject=f",
-                          "-olog_level=warn,max_threads=3,engine=ring,poll"});
+                          "-olog_level=warn,max_threads=3,engine=ring,io_uring=auto,poll"});
     EXPECT_TRUE(o.read_only && o.rescue && o.accept_changed_main && o.take_over && o.foreground);
     EXPECT_EQ(o.image, "a b.img");
     EXPECT_EQ(o.inject, "f");
     EXPECT_EQ(o.log_level, "warning");
     EXPECT_EQ(o.max_threads, 3u);
     EXPECT_EQ(o.engine, Engine::ring);
+    EXPECT_EQ(o.io_uring, IoUring::automatic);
     EXPECT_TRUE(o.poll);
     EXPECT_FALSE(parse({"dmremapfs", "m", "d", "-o", "spare=s"}).poll);
 }
@@ -136,7 +137,7 @@ TEST(MountOptions, ValuesAreChecked) {
     for (const char* list :
          {"image=", "image=a/b", "image=..", "image=control", "image", "log_level=loud",
           "max_threads=0", "max_threads=4x", "max_threads=-1", "max_threads=99999999999",
-          "engine=fast", "engine", "ro=1", "spare", "inject="})
+          "engine=fast", "engine", "io_uring=yes", "io_uring", "ro=1", "spare", "inject="})
         EXPECT_NE(refused_option(list), "") << list;
     EXPECT_NE(refused_option("image=" + std::string(256, 'x')), "");
 }

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "fuse/uring_loop.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "core/refusal.h"
+#include "fuse/filesystem.h"
+#include "fuse/image_range.h"
+
+namespace dmremap {
+
+thread_local UringLoop* UringLoop::mine_ = nullptr;
+
+UringLoop::UringLoop(Filesystem& filesystem, int descriptor, Elsewhere elsewhere)
+    : CallRing(IORING_SETUP_SQE128),
+      filesystem_(filesystem),
+      descriptor_(descriptor),
+      elsewhere_(std::move(elsewhere)),
+      wake_(::eventfd(0, EFD_CLOEXEC)) {
+    if (!wake_)
+        throw Refusal(RefusalKind::system,
+                      std::string("an eventfd cannot be had: ") + std::strerror(errno));
+}
+
+void UringLoop::add_entry(std::uint16_t queue) {
+    requests_.push_back(std::make_unique<UringRequest>(*this, queue));
+}
+
+void UringLoop::run() {
+    mine_ = this;
+    for (const auto& request : requests_) hand_over(*request);
+    for (;;) {
+        const bool all = send_handed_over() && wait_for_a_wake();
+        if (under_way_ == 0 && at_the_disk_ == 0) {
+            const std::lock_guard lock(mutex_);
+            closed_ = ended_ && handed_over_ == nullptr;
+            if (closed_) break;
+        }
+        serve(all);
+    }
+    mine_ = nullptr;
+    let_go();
+}
+
+bool UringLoop::wait_for_a_wake() {
+    if (waits_for_a_wake_) return true;
+    io_uring_sqe* const entry = next_entry();
+    if (entry == nullptr) return false;
+    io_uring_prep_read(entry, wake_.get(), &wakes_, sizeof(wakes_), 0);
+    mark(*entry, nullptr, kWake);
+    return waits_for_a_wake_ = true;
+}
+
+void UringLoop::settle(Kind kind, void* subject, int result) {
+    if (kind == kWake) {
+        waits_for_a_wake_ = false;
+        return;
+    }
+    under_way_--;
+    auto& request = *static_cast<UringRequest*>(subject);
+    if (request.entry.fetched(result)) {
+        request.enrolled = true;
+        handle(request);
+    } else {
+        failed(request, result);
+    }
+}
+
+// No request came. Where the ring had no memory for the command, the kernel's fuse has not seen it,
+// and waits for it; else the entry is out of use.
+void UringLoop::failed(UringRequest& request, int result) {
+    if (result == -ENOMEM || result == -EAGAIN) {
+        hand_over(request);
+        return;
+    }
+    if (result == -ENOTCONN || result == -ECONNABORTED || result == -ECANCELED) return;
+    spdlog::error("the kernel's fuse did not take {}: {}",
+                  request.enrolled ? "an answer by io_uring" : "an entry of io_uring",
+                  std::strerror(-result));
+}
+
+void UringLoop::handle(UringRequest& request) {
+    const UringEntry& entry = request.entry;
+    const fuse_in_header& header = entry.header();
+    request.holders = 1;
+    if (!entry.sound()) {
+        request.entry.answer(EIO, 0);
+        release(request);
+    } else if (header.opcode == FUSE_READ && header.nodeid == Filesystem::kImageInode &&
+               entry.arguments_length() >= sizeof(fuse_read_in)) {
+        fuse_read_in read;
+        std::memcpy(&read, entry.arguments(), sizeof(read));
+        submit(request, Op::read, read.offset, read.size);
+    } else if (header.opcode == FUSE_WRITE && header.nodeid == Filesystem::kImageInode &&
+               entry.arguments_length() >= sizeof(fuse_write_in)) {
+        fuse_write_in write;
+        std::memcpy(&write, entry.arguments(), sizeof(write));
+        filesystem_.note_write();
+        submit(request, Op::write, write.offset,
+               std::min<std::size_t>(write.size, entry.payload_length()));
+    } else {
+        if (header.opcode == FUSE_WRITE) filesystem_.interrupts().expect(header.unique);
+        request.holders = 2;
+        elsewhere_(request);
+    }
+}
+
+void UringLoop::submit(UringRequest& request, Op op, std::uint64_t offset, std::size_t length) {
+    length = std::min(length, UringEntry::kPayload);
+    const ImageRange range = image_range(filesystem_.disk(), op, offset, length);
+    request.of_the_disk = true;
+    at_the_disk_++;
+    request.request.op = op;
+    request.request.offset = offset;
+    request.request.length = range.length;
+    request.request.data = request.entry.payload();
+    request.request.context = &request;
+    request.request.done = answered;
+    if (range.length == 0)
+        answered(request.request, range.error);
+    else
+        filesystem_.disk().submit(request.request);
+}
+
+// On any thread.
+void UringLoop::answered(Request& done, int error) {
+    auto& request = *static_cast<UringRequest*>(done.context);
+    std::size_t length = done.length;
+    if (done.op == Op::write) {
+        fuse_write_out out{};
+        out.size = static_cast<std::uint32_t>(done.length);
+        std::memcpy(request.entry.payload(), &out, sizeof(out));
+        length = sizeof(out);
+    }
+    request.entry.answer(error, length);
+    request.loop.release(request);
+}
+
+void UringRequest::take(const iovec* pieces, int count) {
+    entry.answer_in_pieces(pieces, count);
+    loop.release(*this);
+}
+
+void UringLoop::release(UringRequest& request) {
+    if (--request.holders != 0) return;
+    if (mine_ != this || !send(request)) hand_over(request);
+}
+
+bool UringLoop::send(UringRequest& request) {
+    io_uring_sqe* const command = next_entry();
+    if (command == nullptr) return false;
+    if (std::exchange(request.of_the_disk, false)) at_the_disk_--;
+    if (request.enrolled)
+        request.entry.commit(*command, descriptor_);
+    else
+        request.entry.enroll(*command, descriptor_);
+    mark(*command, &request, kReceive);
+    under_way_++;
+    return true;
+}
+
+// Wakes with the lock held: once the loop can see the request it may end, and the eventfd with it.
+void UringLoop::hand_over(UringRequest& request) {
+    const std::lock_guard lock(mutex_);
+    if (closed_) return;
+    const bool first = handed_over_ == nullptr;
+    request.next = std::exchange(handed_over_, &request);
+    if (first) ::eventfd_write(wake_.get(), 1);
+}
+
+// False: some must wait until the ring has room.
+bool UringLoop::send_handed_over() {
+    UringRequest* list = nullptr;
+    {
+        const std::lock_guard lock(mutex_);
+        list = std::exchange(handed_over_, nullptr);
+    }
+    while (list != nullptr) {
+        UringRequest& request = *list;
+        list = request.next;
+        if (send(request)) continue;
+        hand_over(request);
+        while (list != nullptr) hand_over(*std::exchange(list, list->next));
+        return false;
+    }
+    return true;
+}
+
+void UringLoop::end() {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+    ::eventfd_write(wake_.get(), 1);
+}
+
+}  // namespace dmremap

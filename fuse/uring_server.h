@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Serves a mount by FUSE over io_uring, beside the loops over /dev/fuse (ring_server.h), which the
+// kernel still sends its interrupts and what it wants no answer to.
+//
+// Order of things: the kernel offers it in INIT; everything that can fail for want of something is
+// made; the answer to INIT takes it; start(). From the answer on the kernel holds back every
+// request until each of its queues has an entry, so nothing may come between that waits for a
+// request. An entry that the kernel then does not take makes it go back to /dev/fuse, by itself.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "fuse/uring_loop.h"
+
+namespace dmremap {
+
+class UringServer {
+public:
+    // Nothing is asked of the kernel's fuse yet; the threads are there, and wait. `descriptor` is
+    // one of the mount's. Throws Refusal(system), bad_alloc or system_error.
+    UringServer(Filesystem& filesystem, int descriptor, unsigned loops,
+                const UringLoop::Elsewhere& elsewhere);
+    ~UringServer() { end(); }
+
+    void start();
+
+    // The kernel has let the mount go. Returns when no data of the disk is under way any more.
+    // Answers of others may still come, until this object is gone. Idempotent.
+    void end();
+
+private:
+    enum class Phase : std::uint8_t { waiting, serving, given_up };
+    void serve(UringLoop& loop);
+    void enter(Phase phase);
+
+    std::vector<std::unique_ptr<UringLoop>> loops_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    Phase phase_ = Phase::waiting;
+    std::size_t prepared_ = 0;
+    int error_ = 0;  // of one that could not be
+    std::vector<std::thread> threads_;
+};
+
+}  // namespace dmremap
