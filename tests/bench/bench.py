@@ -15,6 +15,7 @@ end, how much memory the serving processes hold, against what they held before t
   qsd       qemu-storage-daemon's FUSE export
   nbdfuse   nbdkit file behind nbdfuse -C4
   ours      dmremapfs;  ours-1, ours-10: with 1 and 10 % of the blocks remapped
+  uring     dmremapfs with io_uring=on; left out where the kernel does not offer it
 
 `/x` is how many times as fast as x. Backings: tmpfs shows what the path costs in CPU; a disk shows a deep queue on a real device.
 Compare figures of one run only.
@@ -47,7 +48,7 @@ LOADS = {
     "fsync-4k": ("--rw=randwrite --bs=4k --iodepth=1 --fsync=1", "IOPS"),
 }
 COMPARED = ["raw", "null", "bare", "qsd", "nbdfuse", "ours"]
-CONTENDERS = ["raw", "null", "bare", "qsd", "nbdfuse", "ours", "ours-1", "ours-10"]
+CONTENDERS = ["raw", "null", "bare", "qsd", "nbdfuse", "ours", "ours-1", "ours-10", "uring"]
 
 
 def tool(name):
@@ -112,8 +113,9 @@ class Contender:
         share = self.name.partition("-")[2]
         if share:
             subprocess.run([tool("remap_share"), self.image, self.spare, share], **run)
+        transport = "on" if self.name.startswith("uring") else "off"
         return self.spawn([tool("mount.dmremapfs"), self.image, self.mountpoint, "-o",
-                           f"spare={self.spare},foreground,log_level=warning"])
+                           f"spare={self.spare},foreground,log_level=warning,io_uring={transport}"])
 
     def spawn(self, command):
         if shutil.which(command[0]) is None:
