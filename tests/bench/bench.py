@@ -17,6 +17,10 @@ end, how much memory the serving processes hold, against what they held before t
   ours      dmremapfs;  ours-1, ours-10: with 1 and 10 % of the blocks remapped
   uring     dmremapfs with io_uring=on; left out where the kernel does not offer it
 
+What ours-10 pays against ours: hardly a region is without a remap, so each request is looked up in
+the map (`core_bench --benchmark_filter='filter|cut'` prints that alone), and a long one is cut at
+each remapped block into calls of its own, some tens for 1 MiB where ours makes one.
+
 `/x` is how many times as fast as x. Backings: tmpfs shows what the path costs in CPU; a disk shows a deep queue on a real device.
 Compare figures of one run only.
 """
