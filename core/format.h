@@ -313,6 +313,31 @@ static inline __u64 dmr_entries_per_page(const struct dmr_superblock *sb)
 	return dmr_le32(sb->page_size) / DMR_ENTRY_SIZE;
 }
 
+/*
+ * Where format puts tables and slots, from spare_size and spare_physical_block:
+ * as many slots as fit with their two tables, the second one at the far end.
+ */
+static inline void dmr_lay_out(struct dmr_superblock *sb)
+{
+	__u64 linear = dmr_linear_size(dmr_le64(sb->spare_size));
+	__u64 slots = linear / (DMR_BLOCK_SIZE + 2 * DMR_ENTRY_SIZE), table, data;
+	__u32 page = dmr_le32(sb->spare_physical_block);
+
+	if (page < DMR_BLOCK_SIZE)
+		page = DMR_BLOCK_SIZE;
+	for (;; slots--) {
+		table = (slots * DMR_ENTRY_SIZE + page - 1) / page * page;
+		data = (slots * DMR_BLOCK_SIZE + page - 1) / page * page;
+		if (!slots || 2 * table + data <= linear)
+			break;
+	}
+	sb->page_size = dmr_to_le32(page);
+	sb->slots = dmr_to_le64(slots);
+	sb->first_table = 0;
+	sb->slot_area = dmr_to_le64(table);
+	sb->second_table = dmr_to_le64((linear - table) / page * page);
+}
+
 /* --------------------------------------------------------------- checksums */
 
 /* Every CRC starts from the UUID and the place, so that a copy elsewhere is invalid. */

@@ -28,29 +28,6 @@ namespace {
     throw Refusal(RefusalKind::refused, sentence);
 }
 
-std::uint64_t round_up(std::uint64_t n, std::uint64_t unit) { return (n + unit - 1) / unit * unit; }
-
-// As many slots as fit with their two tables.
-void lay_out(dmr_superblock& sb, const Device& spare) {
-    const std::uint64_t page = std::max<std::uint64_t>(4096, spare.info().physical_block);
-    const std::uint64_t linear = dmr_linear_size(spare.info().size);
-    const auto need = [&](std::uint64_t slots) {
-        const std::uint64_t table = round_up(slots * DMR_ENTRY_SIZE, page);
-        return 2 * table + round_up(slots * DMR_BLOCK_SIZE, page);
-    };
-    std::uint64_t slots = linear / (DMR_BLOCK_SIZE + 2 * DMR_ENTRY_SIZE);
-    while (slots > 0 && need(slots) > linear) {
-        slots--;
-    }
-    const std::uint64_t table = round_up(slots * DMR_ENTRY_SIZE, page);
-    sb.page_size = dmr_to_le32(static_cast<std::uint32_t>(page));
-    sb.slots = dmr_to_le64(slots);
-    sb.first_table = 0;
-    sb.slot_area = dmr_to_le64(table);
-    // The second table lies at the far end.
-    sb.second_table = dmr_to_le64((linear - table) / page * page);
-}
-
 dmr_superblock new_superblock(Device& main, Device& spare, const FormatOptions& options) {
     dmr_superblock sb{};
     std::memcpy(sb.magic, DMR_MAGIC, sizeof(sb.magic));
@@ -75,7 +52,7 @@ dmr_superblock new_superblock(Device& main, Device& spare, const FormatOptions& 
     sb.main_logical_block = dmr_to_le32(main.info().logical_block);
     sb.spare_logical_block = dmr_to_le32(spare.info().logical_block);
     sb.spare_physical_block = dmr_to_le32(spare.info().physical_block);
-    lay_out(sb, spare);
+    dmr_lay_out(&sb);
     const std::uint64_t first_step = std::min<std::uint64_t>(
         next_table_step(sb, 0) * dmr_entries_per_page(&sb), dmr_le64(sb.slots));
     sb.table_ready = dmr_to_le64(first_step);
