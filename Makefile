@@ -15,7 +15,7 @@ CONFIGURE = cmake -G Ninja -S . -DCMAKE_BUILD_TYPE=$(BUILD_TYPE) $(CCACHE)
 CTEST = ctest --output-on-failure -j $(JOBS)
 
 # Configured once; CMake itself notices later changes of its files.
-.PHONY: all kmod deps demo test asan tsan test-vm deps-vm fuzz torture bench mutants coverage lint format install clean help
+.PHONY: all kmod deps demo test asan tsan test-vm test-vm-debug deps-vm fuzz torture bench mutants coverage lint format install clean help
 
 all: build/build.ninja
 	cmake --build build -j $(JOBS)
@@ -78,6 +78,11 @@ test-vm:
 	@$(MAKE) --no-print-directory build/build.ninja
 	cmake --build build -j $(JOBS) --target dmremapfs dmremapctl vm_pairs vm_disks vm_cuts
 	DMREMAP_BIN=$(CURDIR)/build/bin JOBS=$(JOBS) tests/vm/run $(KERNEL:%=-k %) $(SUITE)
+
+# The same in a kernel with KASAN, lockdep and kmemleak, which is built first.
+test-vm-debug:
+	@scripts/deps build vm vm-debug
+	@DMREMAP_VM_SECONDS=21600 $(MAKE) --no-print-directory test-vm KERNEL=debug
 
 # SECONDS for each target; TARGETS="spare superblock" takes only these (tests/fuzz/fuzz_*.cpp).
 SECONDS ?= 60
@@ -155,6 +160,7 @@ help:
 	@echo 'make asan      unit and property tests under AddressSanitizer and UBSan'
 	@echo 'make tsan      unit and property tests under ThreadSanitizer'
 	@echo 'make test-vm   the kernel target in QEMU (KERNEL=6.12 SUITE=basic; tests/vm/run says more)'
+	@echo 'make test-vm-debug  the same in a kernel with KASAN, lockdep and kmemleak, which is built first'
 	@echo 'make fuzz      fuzz every parser and opener, SECONDS=60 each (clang; TARGETS=...)'
 	@echo 'make torture   power cuts, kill -9, random operations, races: fresh seeds for MINUTES=60'
 	@echo 'make bench     how fast, beside a bare FUSE daemon, qemu-storage-daemon and nbdkit (BENCH=...)'
