@@ -137,6 +137,8 @@ TEST(ScanHindrance, AReadThatTakesMinutesHoldsNothingElseUp) {
     pair.hold_whole_read();
     ASSERT_EQ(pair.disk->scan(ScanOrder::start), 0);
     ASSERT_TRUE(pair.main->wait_held(1));
+    // What was read before is done with, so that the scan waits for that read alone.
+    ASSERT_TRUE(soon([&] { return pair.progress().done_sectors >= kBadRegion * 2048; }));
     pair.steady += 60;
     EXPECT_TRUE(soon([&] { return pair.cursor() >= (kBadRegion - 4) * 256; })) << pair.cursor();
     EXPECT_EQ(read_sectors(*pair.disk, 80, 8), pattern(80, 8, 1));
