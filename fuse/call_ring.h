@@ -37,6 +37,8 @@ protected:
         entry.user_data = reinterpret_cast<std::uintptr_t>(subject) | kind;
     }
 
+    void submit() { io_uring_submit(&ring_); }  // what was queued, if that is possible just now
+
     // Starts what was queued, waits until one call has ended, unless `wait` is false, and settles
     // all that have.
     void serve(bool wait = true);

@@ -74,7 +74,7 @@ int RingServer::clone_channel(int session) {
 }
 
 RingServer::RingServer(Filesystem& filesystem, fuse_session& session, unsigned most_loops)
-    : filesystem_(filesystem), session_(session), others_(kOtherThreads) {
+    : filesystem_(filesystem), session_(session), most_loops_(most_loops), others_(kOtherThreads) {
     const unsigned loops = std::min(
         most_loops, std::clamp(std::thread::hardware_concurrency(), kLeastLoops, kMostLoops));
     const auto elsewhere = [this](DataSlot& slot, std::size_t length) {
@@ -131,8 +131,7 @@ void RingServer::prepare_io_uring(IoUring wanted, bool offered) {
     if (wanted == IoUring::off) return;
     try {
         if (!offered) refuse_io_uring();
-        uring_.emplace(filesystem_, fuse_session_fd(&session_),
-                       static_cast<unsigned>(loops_.size()),
+        uring_.emplace(filesystem_, fuse_session_fd(&session_), most_loops_,
                        [this](UringRequest& request) { handle_elsewhere(request); });
     } catch (const std::exception& error) {
         if (wanted == IoUring::on) throw;

@@ -41,6 +41,7 @@ private:
 
     Filesystem& filesystem_;
     fuse_session& session_;
+    const unsigned most_loops_;
     int greeting_ = 0;  // why there was none
     DataSlots slots_;
     std::vector<UniqueFd> clones_;

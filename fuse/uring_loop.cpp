@@ -34,9 +34,15 @@ void UringLoop::add_entry(std::uint16_t queue) {
     requests_.push_back(std::make_unique<UringRequest>(*this, queue));
 }
 
+void UringLoop::enroll_one() {
+    if (enrolled_ == requests_.size()) return;
+    UringRequest& request = *requests_[enrolled_++];
+    if (!send(request)) hand_over(request);
+    submit();
+}
+
 void UringLoop::run() {
     mine_ = this;
-    for (const auto& request : requests_) hand_over(*request);
     for (;;) {
         const bool all = send_handed_over() && wait_for_a_wake();
         if (under_way_ == 0 && at_the_disk_ == 0) {
@@ -98,14 +104,14 @@ void UringLoop::handle(UringRequest& request) {
                entry.arguments_length() >= sizeof(fuse_read_in)) {
         fuse_read_in read;
         std::memcpy(&read, entry.arguments(), sizeof(read));
-        submit(request, Op::read, read.offset, read.size);
+        begin(request, Op::read, read.offset, read.size);
     } else if (header.opcode == FUSE_WRITE && header.nodeid == Filesystem::kImageInode &&
                entry.arguments_length() >= sizeof(fuse_write_in)) {
         fuse_write_in write;
         std::memcpy(&write, entry.arguments(), sizeof(write));
         filesystem_.note_write();
-        submit(request, Op::write, write.offset,
-               std::min<std::size_t>(write.size, entry.payload_length()));
+        begin(request, Op::write, write.offset,
+              std::min<std::size_t>(write.size, entry.payload_length()));
     } else {
         if (header.opcode == FUSE_WRITE) filesystem_.interrupts().expect(header.unique);
         request.holders = 2;
@@ -113,7 +119,7 @@ void UringLoop::handle(UringRequest& request) {
     }
 }
 
-void UringLoop::submit(UringRequest& request, Op op, std::uint64_t offset, std::size_t length) {
+void UringLoop::begin(UringRequest& request, Op op, std::uint64_t offset, std::size_t length) {
     length = std::min(length, UringEntry::kPayload);
     const ImageRange range = image_range(filesystem_.disk(), op, offset, length);
     request.of_the_disk = true;

@@ -58,11 +58,14 @@ public:
 
     // Before run(): an entry for a queue of the kernel's. Throws bad_alloc.
     void add_entry(std::uint16_t queue);
+    std::size_t entries() const { return requests_.size(); }
 
     // Takes the ring for this thread alone. 0 or a positive errno.
     int prepare() { return take_over(); }
-    // After prepare(), once the kernel and libfuse have agreed. Until end() and until all calls
-    // that were started here have ended.
+    // After prepare(), once the kernel and libfuse have agreed: enrolls the next entry, if there is
+    // one.
+    void enroll_one();
+    // Then: until end(), and until all calls that were started here have ended.
     void run();
 
     // Any thread: the kernel has let the mount go, or never had these entries.
@@ -76,7 +79,7 @@ private:
     void settle(Kind kind, void* subject, int result) override;
     void failed(UringRequest& request, int result);
     void handle(UringRequest& request);
-    void submit(UringRequest& request, Op op, std::uint64_t offset, std::size_t length);
+    void begin(UringRequest& request, Op op, std::uint64_t offset, std::size_t length);
     static void answered(Request& request, int error);
     bool send(UringRequest& request);
     void hand_over(UringRequest& request);
@@ -91,6 +94,7 @@ private:
     std::uint64_t wakes_ = 0;  // what the ring reads from it
     bool waits_for_a_wake_ = false;
     std::vector<std::unique_ptr<UringRequest>> requests_;
+    std::size_t enrolled_ = 0;  // of requests_
     std::size_t at_the_disk_ = 0;
 
     std::mutex mutex_;

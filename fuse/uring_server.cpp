@@ -17,6 +17,9 @@ namespace {
 // Requests that a queue can have under way; others wait in the kernel.
 constexpr unsigned kMostInAQueue = 32, kLeastInAQueue = 8;
 constexpr unsigned kInAll = 256;
+// What lies in memory is served at once, by as many threads as there are users waiting.
+constexpr unsigned kLeastLoops = 4, kMostLoops = 16;
+constexpr unsigned kLoopsOfAQueue = 4;
 
 // As many as the kernel has queues. It waits for all of them, so this must not be guessed.
 unsigned possible_processors() {
@@ -35,15 +38,20 @@ unsigned possible_processors() {
 
 }  // namespace
 
-UringServer::UringServer(Filesystem& filesystem, int descriptor, unsigned loops,
+UringServer::UringServer(Filesystem& filesystem, int descriptor, unsigned most_loops,
                          const UringLoop::Elsewhere& elsewhere) {
+    const unsigned loops = std::min(
+        most_loops, std::clamp(std::thread::hardware_concurrency(), kLeastLoops, kMostLoops));
     for (unsigned i = 0; i < loops; i++)
         loops_.push_back(std::make_unique<UringLoop>(filesystem, descriptor, elsewhere));
     const unsigned queues = possible_processors();
     const unsigned depth = std::clamp(kInAll / queues, kLeastInAQueue, kMostInAQueue);
-    for (unsigned queue = 0; queue < queues; queue++)
-        for (unsigned i = 0; i < depth; i++)
-            loops_[(queue + i) % loops]->add_entry(static_cast<std::uint16_t>(queue));
+    const unsigned shared_by = std::min(loops, kLoopsOfAQueue);
+    for (unsigned i = 0; i < depth; i++)
+        for (unsigned queue = 0; queue < queues; queue++)
+            loops_[(queue + i % shared_by) % loops]->add_entry(static_cast<std::uint16_t>(queue));
+    for (const auto& loop : loops_) turns_ = std::max(turns_, loop->entries());
+    turn_.emplace(loops);
     try {
         for (const auto& loop : loops_) threads_.emplace_back([this, &loop] { serve(*loop); });
         std::unique_lock lock(mutex_);
@@ -66,6 +74,10 @@ void UringServer::serve(UringLoop& loop) {
         changed_.notify_all();
         changed_.wait(lock, [this] { return phase_ != Phase::waiting; });
         if (phase_ == Phase::given_up) return;
+    }
+    for (std::size_t i = 0; i < turns_; i++) {
+        loop.enroll_one();
+        turn_->arrive_and_wait();
     }
     loop.run();
 }

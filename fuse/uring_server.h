@@ -6,12 +6,21 @@
 // made; the answer to INIT takes it; start(). From the answer on the kernel holds back every
 // request until each of its queues has an entry, so nothing may come between that waits for a
 // request. An entry that the kernel then does not take makes it go back to /dev/fuse, by itself.
+//
+// Who serves a queue: the kernel copies a request's data on the thread that its entry belongs to,
+// and a program's requests all come by one queue, that of its processor. So the entries of a queue
+// belong to several loops, and by turns: the kernel takes the entry that came back last, so as many
+// requests as a program has at once keep to as many entries, those that were enrolled last. With
+// the entries of one loop side by side four reads of 1 MiB went through one thread, at 0.6 times
+// the speed of /dev/fuse.
 #pragma once
 
+#include <barrier>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -23,7 +32,7 @@ class UringServer {
 public:
     // Nothing is asked of the kernel's fuse yet; the threads are there, and wait. `descriptor` is
     // one of the mount's. Throws Refusal(system), bad_alloc or system_error.
-    UringServer(Filesystem& filesystem, int descriptor, unsigned loops,
+    UringServer(Filesystem& filesystem, int descriptor, unsigned most_loops,
                 const UringLoop::Elsewhere& elsewhere);
     ~UringServer() { end(); }
 
@@ -39,6 +48,8 @@ private:
     void enter(Phase phase);
 
     std::vector<std::unique_ptr<UringLoop>> loops_;
+    std::size_t turns_ = 0;  // of enrolling
+    std::optional<std::barrier<>> turn_;
     std::mutex mutex_;
     std::condition_variable changed_;
     Phase phase_ = Phase::waiting;
