@@ -6,6 +6,8 @@
 #ifndef DM_REMAP_COMPAT_H
 #define DM_REMAP_COMPAT_H
 
+#include <linux/blkdev.h>
+#include <linux/err.h>
 #include <linux/version.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
@@ -30,5 +32,40 @@
 #else
 #include <linux/hex.h>
 #endif
+
+/*
+ * A disk that takes bios as they come, with a write cache.  Its limits are handed over from
+ * 6.9 on, and the cache with them from 6.11 on.
+ */
+static inline struct gendisk *dmr_alloc_disk(void)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 9, 0)
+	struct gendisk *disk = blk_alloc_disk(NUMA_NO_NODE);
+
+	if (!disk)
+		return ERR_PTR(-ENOMEM);
+	disk->queue->limits.discard_granularity = SECTOR_SIZE;
+	blk_queue_max_discard_sectors(disk->queue, UINT_MAX >> SECTOR_SHIFT);
+	blk_queue_max_write_zeroes_sectors(disk->queue, UINT_MAX >> SECTOR_SHIFT);
+	blk_queue_write_cache(disk->queue, true, true);
+	return disk;
+#else
+	struct queue_limits limits = {
+		.max_hw_discard_sectors = UINT_MAX >> SECTOR_SHIFT,
+		.max_write_zeroes_sectors = UINT_MAX >> SECTOR_SHIFT,
+		.discard_granularity = SECTOR_SIZE,
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
+		.features = BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA,
+#endif
+	};
+	struct gendisk *disk = blk_alloc_disk(&limits, NUMA_NO_NODE);
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
+	if (!IS_ERR(disk))
+		blk_queue_write_cache(disk->queue, true, true);
+#endif
+	return disk;
+#endif
+}
 
 #endif

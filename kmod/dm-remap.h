@@ -42,6 +42,7 @@
 #define DMR_STAGED_MAX 64  /* changes that share a commit */
 #define DMR_ERASURES_MAX 64
 #define DMR_COMMIT_PAGES 16 /* table pages that share one */
+#define DMR_FIRST_STEP 1024u /* entries that format initialises */
 #define DMR_CHORES 8
 #define DMR_KNOWN_GOOD 8
 #define DMR_LATENCY_BUCKETS 40 /* bucket n: below 2^n ns */
@@ -232,6 +233,7 @@ struct dmr_parameters {
 
 struct dmr_disk {
 	struct dm_target *ti;
+	struct dmr_demo *demo; /* whose memory the two are, see demo.h; NULL: real devices */
 	struct dm_dev *dev[2];
 	char *path[2]; /* as the table names them */
 	u64 size;
@@ -391,7 +393,7 @@ u64 dmr_next_step(struct dmr_disk *d, u64 ready);
 bool dmr_table_grow(struct dmr_disk *d);
 
 /* entry_table.c */
-void dmr_initial_entry(struct dmr_disk *d, struct dmr_entry *entry, u64 slot);
+void dmr_initial_entry(const struct dmr_superblock *sb, struct dmr_entry *entry, u64 slot);
 struct dmr_entry *dmr_entry_at(struct dmr_disk *d, u64 slot);
 bool dmr_slot_retired(struct dmr_disk *d, u64 slot);
 bool dmr_slot_live(struct dmr_disk *d, u64 slot);
@@ -475,6 +477,7 @@ u64 dmr_free_slots(struct dmr_disk *d);
 const char *dmr_reason_word(u8 reason);
 
 /* params.c */
+void dmr_parameters_initial(struct dmr_superblock *sb);
 void dmr_parameters_load(struct dmr_disk *d);
 int dmr_parameter_set(struct dmr_disk *d, const char *name, const char *value, const char **why);
 

@@ -50,12 +50,12 @@ static unsigned long *superseded_bits(struct dmr_disk *d, struct dmr_page *page)
 	return page->bits + BITS_TO_LONGS(d->table.per_page);
 }
 
-void dmr_initial_entry(struct dmr_disk *d, struct dmr_entry *entry, u64 slot)
+void dmr_initial_entry(const struct dmr_superblock *sb, struct dmr_entry *entry, u64 slot)
 {
 	memset(entry, 0, sizeof(*entry));
 	entry->main_block = dmr_to_le64(DMR_NO_BLOCK);
 	entry->state = DMR_FREE;
-	entry->crc = dmr_to_le32(dmr_entry_crc(entry, d->sb->uuid, slot));
+	entry->crc = dmr_to_le32(dmr_entry_crc(entry, sb->uuid, slot));
 }
 
 struct dmr_entry *dmr_entry_at(struct dmr_disk *d, u64 slot)

@@ -10,7 +10,7 @@
  */
 #include <linux/kstrtox.h>
 
-#include "dm-remap.h"
+#include "demo.h"
 
 #define BLOCKS_AT_ONCE 8
 #define EMIT(...) (at += scnprintf(result + at, maxlen - at, __VA_ARGS__))
@@ -233,7 +233,8 @@ static int list_messages(char *result, unsigned int maxlen)
 	     "salvage                       try all lost sectors again\n"
 	     "scan start [SECTOR COUNT]     read main, all or a part, and move what is bad\n"
 	     "scan stop | pause | resume    the scan that is under way\n"
-	     "set PARAM VALUE               change a parameter\n");
+	     "set PARAM VALUE               change a parameter\n"
+	     "inject [FAULT]                in a demo: make a device fail, or list what fails; see dm-remap-v4.rst\n");
 	return 1;
 }
 
@@ -289,6 +290,8 @@ int dmr_message(struct dm_target *ti, unsigned int argc, char **argv, char *resu
 		return set(d, argv, result, maxlen);
 	if (!strcmp(verb, "scan"))
 		return scan_words(d, argc, argv, result, maxlen);
+	if (!strcmp(verb, "inject"))
+		return dmr_inject(d, argc - 1, argv + 1, result, maxlen);
 	if (!strcmp(verb, "unmap") && argc > 2 && !strcmp(argv[argc - 1], "force")) {
 		force = true;
 		argc--;

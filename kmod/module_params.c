@@ -8,6 +8,9 @@
  * both the module and the disk say Y.  The interval is the disk's own where somebody has
  * set one; where it stands at what format writes, it is the module's.
  *
+ * real_device_mode is read by the constructor alone: a table that is loaded stays what it
+ * is.
+ *
  * dm_remap_debug at 3 tells of every bio.  So that this costs nothing at all otherwise,
  * the place is patched into the code when it is wanted.
  */
@@ -41,6 +44,16 @@ static const struct kernel_param_ops debug_ops = {
 module_param_cb(dm_remap_debug, &debug_ops, &dm_remap_debug, 0644);
 MODULE_PARM_DESC(dm_remap_debug,
 		 "what is logged: 0 errors, 1 decisions, 2 failed calls, 3 every bio (0)");
+
+static bool real_device_mode = true;
+module_param(real_device_mode, bool, 0644);
+MODULE_PARM_DESC(real_device_mode,
+		 "whether tables open the devices they name; N: demo, main and spare are memory (Y)");
+
+bool dmr_real_devices(void)
+{
+	return READ_ONCE(real_device_mode);
+}
 
 static bool enable_background_scanning = true;
 module_param(enable_background_scanning, bool, 0644);

@@ -11,6 +11,9 @@
 
 struct dmr_disk;
 
+/* Whether a table that is loaded now opens the devices it names; N: it is a demo. */
+bool dmr_real_devices(void);
+
 /* Whether a pass of the scan may begin by itself, and after how many hours. */
 bool dmr_scans_begin(const struct dmr_disk *d);
 unsigned int dmr_scan_hours(const struct dmr_disk *d);

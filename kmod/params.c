@@ -10,24 +10,24 @@
 struct rule {
 	const char *name;
 	size_t in_disk, in_superblock;
-	u32 least, most;
+	u32 least, most, initial;
 	bool flag;
 };
 
-#define RULE(name, field, least, most, flag)                                                    \
+#define RULE(name, field, least, most, initial, flag)                                           \
 	{                                                                                       \
 		name, offsetof(struct dmr_parameters, field), offsetof(struct dmr_superblock, field), \
-			least, most, flag                                                       \
+			least, most, initial, flag                                              \
 	}
 
 static const struct rule rules[] = {
-	RULE("read_retries", read_retries, 0, 20, false),
-	RULE("remap_on_read_error", remap_on_read_error, 0, 1, true),
-	RULE("lost_retry_minutes", lost_retry_minutes, 0, DMR_YEAR_HOURS * 60, false),
-	RULE("breaker_regions", breaker_regions, 0, 1000000, false),
-	RULE("enable_background_scanning", background_scanning, 0, 1, true),
-	RULE("scan_interval_hours", scan_interval_hours, 1, DMR_YEAR_HOURS, false),
-	RULE("scan_speed_max", scan_speed_max, 0, 1u << 30, false),
+	RULE("read_retries", read_retries, 0, 20, 2, false),
+	RULE("remap_on_read_error", remap_on_read_error, 0, 1, 1, true),
+	RULE("lost_retry_minutes", lost_retry_minutes, 0, DMR_YEAR_HOURS * 60, 60, false),
+	RULE("breaker_regions", breaker_regions, 0, 1000000, 32, false),
+	RULE("enable_background_scanning", background_scanning, 0, 1, 1, true),
+	RULE("scan_interval_hours", scan_interval_hours, 1, DMR_YEAR_HOURS, 24, false),
+	RULE("scan_speed_max", scan_speed_max, 0, 1u << 30, 0, false),
 };
 
 static u32 *in_disk(struct dmr_disk *d, const struct rule *rule)
@@ -38,6 +38,15 @@ static u32 *in_disk(struct dmr_disk *d, const struct rule *rule)
 static __le32 *in_superblock(struct dmr_superblock *sb, const struct rule *rule)
 {
 	return (__le32 *)((u8 *)sb + rule->in_superblock);
+}
+
+/* What format writes; the others are 0. */
+void dmr_parameters_initial(struct dmr_superblock *sb)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(rules); i++)
+		*in_superblock(sb, &rules[i]) = dmr_to_le32(rules[i].initial);
 }
 
 void dmr_parameters_load(struct dmr_disk *d)

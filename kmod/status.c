@@ -3,7 +3,7 @@
  * The status line, the table line, and the health text.
  *
  *   v4.0-real <main> <spare> <reads> <writes> <remaps> <errors> <active_mappings>
- *   <io_ops> <total_time_ns> real
+ *   <io_ops> <total_time_ns> real|demo
  *
  * reads, writes: completed; remaps: made since the table was loaded; errors: of the
  * devices; total_time_ns: of reads and writes from submission to completion.
@@ -50,13 +50,14 @@ static unsigned int emit_numbers(struct dmr_disk *d, char *result, unsigned int 
 	dmr_stats_sum(d, sum);
 	reads = sum->op[DMR_OP_READ].completed;
 	writes = sum->op[DMR_OP_WRITE].completed + sum->op[DMR_OP_ZERO].completed;
-	DMEMIT(" %llu %llu %llu %llu %llu %llu %llu real", reads, writes,
+	DMEMIT(" %llu %llu %llu %llu %llu %llu %llu %s", reads, writes,
 	       d->totals.remaps - d->totals_cleared.remaps,
 	       dmr_errors(sum, DMR_MAIN) + dmr_errors(sum, DMR_SPARE),
 	       READ_ONCE(d->open) ? READ_ONCE(d->table.counts.used) : d->mappings_then,
 	       reads + writes,
 	       sum->op[DMR_OP_READ].time_ns + sum->op[DMR_OP_WRITE].time_ns +
-		       sum->op[DMR_OP_ZERO].time_ns);
+		       sum->op[DMR_OP_ZERO].time_ns,
+	       d->demo ? "demo" : "real");
 	kfree(sum);
 	return sz;
 }

@@ -12,13 +12,12 @@
  */
 #include "dm-remap.h"
 
-#define FIRST_STEP 1024ull /* entries */
-#define LARGEST_STEP 65536ull
+#define LARGEST_STEP 65536ull /* entries */
 
 /* Pages that the table has after the step that follows `ready`. */
 u64 dmr_next_step(struct dmr_disk *d, u64 ready)
 {
-	return dmr_pages_for(d, ready + clamp_t(u64, ready, FIRST_STEP, LARGEST_STEP));
+	return dmr_pages_for(d, ready + clamp_t(u64, ready, DMR_FIRST_STEP, LARGEST_STEP));
 }
 
 /* Initialises one page; returns in how many copies, or an error that is not the medium's. */

@@ -64,7 +64,7 @@ int dmr_table_add_pages(struct dmr_disk *d, u64 page_count)
 			return -ENOMEM;
 		}
 		for (i = 0; i < t->per_page; i++)
-			dmr_initial_entry(d, &p->entries[i], t->page_count * t->per_page + i);
+			dmr_initial_entry(d->sb, &p->entries[i], t->page_count * t->per_page + i);
 		cond_resched();
 	}
 	return 0;

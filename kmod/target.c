@@ -8,12 +8,14 @@
  * The constructor reads and checks the superblock only, and ignores the in-use mark:
  * during a reload the old table still writes, and the mark is its own.  preresume opens,
  * postsuspend closes (open.c).  A table that was never resumed has never written.
+ *
+ * In demo mode main and spare are names, and the devices are memory (demo.c).
  */
 #include <linux/module.h>
 #include <linux/uuid.h>
 #include <linux/vmalloc.h>
 
-#include "dm-remap.h"
+#include "demo.h"
 
 #include <linux/blk-integrity.h>
 
@@ -95,7 +97,15 @@ static int get_devices(struct dmr_disk *d, char **argv)
 		d->path[side] = kstrdup(argv[side], GFP_KERNEL);
 		if (!d->path[side])
 			return -ENOMEM;
-		error = dm_get_device(ti, argv[side], dm_table_get_mode(ti->table), &d->dev[side]);
+	}
+	if (!dmr_real_devices()) {
+		error = dmr_demo_get(d);
+		if (error)
+			return error;
+	}
+	for (side = 0; side < 2; side++) {
+		error = dm_get_device(ti, d->demo ? dmr_demo_path(d, side) : argv[side],
+				      dm_table_get_mode(ti->table), &d->dev[side]);
 		if (error) {
 			d->dev[side] = NULL;
 			DMERR("%s can not be opened for this table alone (error %d); it is missing, mounted, or in use",
@@ -173,6 +183,7 @@ static void free_disk(struct dmr_disk *d)
 			dm_put_device(d->ti, d->dev[i]);
 		kfree(d->path[i]);
 	}
+	dmr_demo_put(d);
 	mutex_destroy(&d->scan.lock);
 	mutex_destroy(&d->pages_lock);
 	mutex_destroy(&d->lock);
