@@ -90,7 +90,7 @@ void dmr_faults_apply(struct dmr_faults *f, const struct dmr_fault *fault)
 			set_words(f->bad[0], fault->first, fault->end, word);
 		if (fault->kinds & DMR_FAULT_WRITE)
 			set_words(f->bad[1], fault->first, fault->end, word);
-		f->any = true;
+		WRITE_ONCE(f->any, true);
 		break;
 	case DMR_FAULT_HEAL:
 		set_words(f->bad[0], fault->first, fault->end, 0);
@@ -101,12 +101,12 @@ void dmr_faults_apply(struct dmr_faults *f, const struct dmr_fault *fault)
 		f->lines[f->line_count].error = fault->error;
 		f->lines[f->line_count].passing = fault->passing;
 		f->lines[f->line_count++].failing = fault->failing;
-		f->any = true;
+		WRITE_ONCE(f->any, true);
 		break;
 	case DMR_FAULT_VANISH:
 		f->vanishing = true;
 		f->vanishing_after = fault->passing;
-		f->any = true;
+		WRITE_ONCE(f->any, true);
 		break;
 	case DMR_FAULT_RETURN:
 		f->vanishing = false;
@@ -116,7 +116,7 @@ void dmr_faults_apply(struct dmr_faults *f, const struct dmr_fault *fault)
 		set_words(f->bad[1], 0, f->sectors, 0);
 		f->line_count = 0;
 		f->vanishing = false;
-		f->any = false;
+		WRITE_ONCE(f->any, false);
 		break;
 	}
 	spin_unlock(&f->lock);
