@@ -1,0 +1,103 @@
+# shellcheck shell=dash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The words of pair.sh and lib.sh are set there.
+# shellcheck disable=SC2154,SC2034
+# Measures what the target costs: beside dm-linear over the same main, in one boot and interleaved, without
+# remaps and with a tenth of the blocks remapped, scattered and together; loaded and unloaded 100 times.
+# Run by `make bench-vm` and by nothing else; its lines begin with `# bench`.
+#
+# Judges nothing but that all this works. Main and spare are null_blk's, in memory, and once each request
+# takes them 100 microseconds, as it takes a good SSD, and once no time at all: then every instruction shows.
+module null_blk nr_devices=0
+
+ROUNDS=3
+say() { echo "# bench $*" >/dev/console; }
+median() { sort -n | awk '{ a[NR] = $1 } END { print a[int((NR + 1) / 2)] }'; }
+
+# ---------------------------------------------------------------- loading
+
+load_and_unload() {
+    target
+    loop_pair 20480 20480
+    format
+    rmmod dm-remap-v4
+    for _ in $(seq 100); do
+        target
+        up
+        dd if="$disk" of=/dev/null bs=4096 count=1 iflag=direct status=none
+        down
+        rmmod dm-remap-v4
+    done
+    target
+    say 'loaded, opened, closed and unloaded 100 times'
+}
+check 'loaded and unloaded 100 times' load_and_unload
+
+# ---------------------------------------------------------------- beside dm-linear
+
+# A disk in memory.
+memory_disk() {  # NUMBER MIB NANOSECONDS of a request
+    local disks=/sys/kernel/config/nullb
+    [ -d "$disks" ] || mount -t configfs configfs /sys/kernel/config
+    mkdir "$disks/nullb$1"
+    echo "$2" >"$disks/nullb$1/size"
+    echo 1 >"$disks/nullb$1/memory_backed"
+    if [ "$3" != 0 ]; then
+        echo 2 >"$disks/nullb$1/irqmode"
+        echo "$3" >"$disks/nullb$1/completion_nsec"
+    fi
+    echo 1 >"$disks/nullb$1/power"
+    until_true [ -b "/dev/nullb$1" ]
+    echo "/dev/nullb$1"
+}
+
+# Microseconds of a request, one after the other.
+time_of() {  # DEVICE RW SIZE BYTES
+    fio --name=time --filename="$1" --size=16m --rw="$2" --bs="$3" --io_size="$4" --direct=1 --ioengine=psync \
+        --thread --norandommap --randrepeat=0 --output-format=terse --terse-version=3 | awk -F ';' '{ print $40 + $81 }'
+}
+
+compare() {  # WHAT
+    local way
+    for way in 'randread 4k 8m' 'randwrite 4k 8m' 'read 1m 128m' 'write 1m 128m'; do
+        rm -f plain ours
+        for _ in $(seq "$ROUNDS"); do
+            # shellcheck disable=SC2086
+            time_of /dev/mapper/plain $way >>plain
+            # shellcheck disable=SC2086
+            time_of "$disk" $way >>ours
+        done
+        say "$1, ${way% *}: dm-linear $(median <plain), dm-remap-v4 $(median <ours) microseconds a request; speed" \
+            "$(echo "$(median <plain) $(median <ours)" | awk '{ printf "%.3f", $1 / $2 }')"
+    done
+}
+
+beside_linear() {  # NANOSECONDS of a request
+    local at
+    have fio
+    target
+    [ -d /sys/module/null_blk ] || skip 'the kernel has no null_blk'
+    main=$(memory_disk 0 16 "$1")
+    spare=$(memory_disk 1 24 "$1")
+    format
+    dmsetup create plain --table "0 $(sectors_of "$main") linear $main 0"
+    # Both have it open: device-mapper shares a device among its own.
+    up
+    compare 'no remap'
+    for at in 0 10240 20480; do message remap "$at" 1088 >/dev/null; done
+    same 'active_mappings' 408 "$(number active_mappings)"
+    compare 'a tenth remapped, in three places'
+    message unmap 0 32768 >/dev/null
+    at=0
+    while [ $at -lt 32768 ]; do
+        message remap "$at" 8 >/dev/null
+        at=$((at + 80))
+    done
+    same 'active_mappings' 410 "$(number active_mappings)"
+    compare 'each tenth block remapped'
+}
+say "the kernel's clock is $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
+say '100 us a request:'
+check 'beside dm-linear, 100 us a request' beside_linear 100000
+say 'no time a request:'
+check 'beside dm-linear, no time a request' beside_linear 0
