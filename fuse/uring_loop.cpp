@@ -112,6 +112,9 @@ void UringLoop::handle(UringRequest& request) {
         filesystem_.note_write();
         begin(request, Op::write, write.offset,
               std::min<std::size_t>(write.size, entry.payload_length()));
+    } else if (header.opcode == FUSE_FSYNC && header.nodeid == Filesystem::kImageInode &&
+               !filesystem_.disk().read_only()) {
+        begin(request, Op::flush, 0, 0);
     } else {
         if (header.opcode == FUSE_WRITE) filesystem_.interrupts().expect(header.unique);
         request.holders = 2;
@@ -127,10 +130,10 @@ void UringLoop::begin(UringRequest& request, Op op, std::uint64_t offset, std::s
     request.request.op = op;
     request.request.offset = offset;
     request.request.length = range.length;
-    request.request.data = request.entry.payload();
+    request.request.data = op == Op::flush ? nullptr : request.entry.payload();
     request.request.context = &request;
     request.request.done = answered;
-    if (range.length == 0)
+    if (range.length == 0 && op != Op::flush)
         answered(request.request, range.error);
     else
         filesystem_.disk().submit(request.request);

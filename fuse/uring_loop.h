@@ -4,8 +4,8 @@
 // system call hands in answers, starts calls, and fetches requests and results, where /dev/fuse
 // takes one call to read a request and one to write its answer.
 //
-// Reads and writes of the disk go from the kernel's buffer to the device and back. All else goes to
-// libfuse on another thread, as with ring_loop.h.
+// Reads and writes of the disk go from the kernel's buffer to the device and back, and flushes
+// beside them. All else goes to libfuse on another thread, as with ring_loop.h.
 //
 // The kernel takes an answer only from the ring's own thread. Whoever has one on another thread
 // hands the entry over: a list, and an eventfd that the ring reads. An entry is handed over when
