@@ -293,8 +293,6 @@ bad_lines() {
         # shellcheck disable=SC2086
         refused '' message inject $line
         said=$((said + 1))
-        same "sentences in the log, after: $line" $said "$(dmesg | grep -c 'inject: found ".*" where .* was expected')"
-        same "after: $line" 'spare bad read 7+1' "$(inject)"
     done <<LINES
 main
 both bad read 7
@@ -343,6 +341,8 @@ main heal
 main heal 7 8
 main clear all
 LINES
+    same 'sentences in the log' "$said" "$(dmesg | grep -c 'inject: found ".*" where .* was expected')"
+    same 'the faults in force' 'spare bad read 7+1' "$(inject)"
     # Sixteen lines of failing calls, and for both devices or for none.
     inject clear
     for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do inject spare fail flush 1000 >before; done
