@@ -3,18 +3,19 @@
 # The words of pair.sh and lib.sh are set there.
 # shellcheck disable=SC2154,SC2034
 # Measures what the target costs: beside dm-linear over the same main, in one boot and interleaved, without
-# remaps and with a tenth of the blocks remapped, scattered and together; loaded and unloaded 100 times.
-# Run by `make bench-vm` and by nothing else; its lines begin with `# bench`.
+# remaps and with a tenth of the blocks remapped, scattered and together; loaded and unloaded 100 times; the
+# memory that remaps take. Run by `make bench-vm` and by nothing else; its lines begin with `# bench`.
 #
 # Judges nothing but that all this works. Main and spare are null_blk's, in memory, and once each request
 # takes them 100 microseconds, as it takes a good SSD, and once no time at all: then every instruction shows.
 module null_blk nr_devices=0
+modules dm-zero
 
 ROUNDS=3
 say() { echo "# bench $*" >/dev/console; }
 median() { sort -n | awk '{ a[NR] = $1 } END { print a[int((NR + 1) / 2)] }'; }
 
-# ---------------------------------------------------------------- loading
+# ---------------------------------------------------------------- loading, memory
 
 load_and_unload() {
     target
@@ -32,6 +33,59 @@ load_and_unload() {
     say 'loaded, opened, closed and unloaded 100 times'
 }
 check 'loaded and unloaded 100 times' load_and_unload
+
+# A spare whose slots forget what is written to them, and whose metadata is on $1.
+forgetful() {
+    local end first second at=0 copy
+    end=$(sectors_of "$1")
+    dmremapctl examine --json "$1" >examined
+    first=$(($(sed -n 's/.*"first_slot_offset_bytes": \([0-9]*\).*/\1/p' examined) / 512))
+    second=$(($(sed -n 's/.*"second_table_offset_bytes": \([0-9]*\).*/\1/p' examined) / 512))
+    echo "0 $first linear $1 0"
+    at=$first
+    for copy in $(sed -n 's/.*"offset_bytes": \([0-9]*\).*/\1/p' examined); do
+        copy=$((copy / 512))
+        if [ "$copy" -lt "$at" ] || [ "$copy" -ge "$second" ]; then continue; fi
+        [ "$copy" = "$at" ] || echo "$at $((copy - at)) zero"
+        echo "$copy 2048 linear $1 $copy"
+        at=$((copy + 2048))
+    done
+    echo "$at $((second - at)) zero"
+    echo "$second $((end - second)) linear $1 $second"
+}
+
+free_bytes() {
+    sync
+    echo 3 >/proc/sys/vm/drop_caches
+    sleep 1
+    awk '$1 == "nr_free_pages" { print $2 * 4096 }' /proc/vmstat
+}
+
+memory_of_remaps() {
+    local blocks=262144 sectors=2560000 back free
+    target
+    # Neither takes room for what is not written to it.
+    back=$(loop spare $((sectors + 262144)))
+    dmsetup create zeros --table "0 $sectors zero"
+    main=/dev/mapper/zeros
+    spare=$back
+    format
+    forgetful "$back" >table
+    dmsetup create forgetful <table
+    spare=/dev/mapper/forgetful
+    up
+    message remap 0 $((blocks * 8))
+    same 'active_mappings' $blocks "$(number active_mappings)"
+    down
+    free=$(free_bytes)
+    up
+    say "$blocks remaps: $((free - $(free_bytes))) bytes of memory when they are opened," \
+        "$(((free - $(free_bytes)) / blocks)) each"
+    same 'active_mappings' $blocks "$(number active_mappings)"
+    down
+    dmsetup remove forgetful
+}
+check 'the memory of remaps' memory_of_remaps
 
 # ---------------------------------------------------------------- beside dm-linear
 
