@@ -65,6 +65,7 @@ void CallRing::serve(bool wait) {
     unsigned head = 0, count = 0;
     io_uring_for_each_cqe(&ring_, head, entry) {
         const auto kind = static_cast<Kind>(entry->user_data % kKinds);
+        // NOLINTNEXTLINE(performance-no-int-to-ptr): the ring carries numbers only
         void* const subject = reinterpret_cast<void*>(entry->user_data - kind);
         if (kind == kDevice) {
             under_way_--;

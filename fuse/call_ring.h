@@ -17,6 +17,8 @@ namespace dmremap {
 // Made on any thread; used, but for that, by the one that called take_over() alone.
 class CallRing : public IoLoop {
 public:
+    ~CallRing() override;
+
     bool start(Io& io, int fd) override;
 
 protected:
@@ -25,7 +27,6 @@ protected:
 
     // `flags` of io_uring_setup(2), beside those for one thread. Throws Refusal(system).
     explicit CallRing(unsigned flags);
-    ~CallRing() override;
 
     // Takes the ring for this thread, and makes it current(). 0 or a positive errno.
     int take_over();

@@ -44,7 +44,10 @@ fuse_ino_t parent_of(fuse_ino_t directory) {
 
 using Handle = std::shared_ptr<ControlHandle>;
 
-Handle& handle_of(const fuse_file_info* file) { return *reinterpret_cast<Handle*>(file->fh); }
+Handle& handle_of(const fuse_file_info* file) {
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): libfuse keeps a number for us
+    return *reinterpret_cast<Handle*>(file->fh);
+}
 
 }  // namespace
 

@@ -108,7 +108,7 @@ std::string parse_image(const std::string& text) {
 
 // spdlog's own names and the short ones it also takes.
 std::string parse_log_level(const std::string& text) {
-    const std::string level = text == "warn" ? "warning" : text == "err" ? "error" : text;
+    std::string level = text == "warn" ? "warning" : text == "err" ? "error" : text;
     if (!contains(kLogLevels, level))
         usage_error(
             "option log_level is one of trace, debug, info, warning, error, critical, off,"

@@ -17,10 +17,8 @@ namespace dmremap {
 // Takes an answer where a descriptor does not. Its pieces are those of writev(2), the header first.
 class ReplyTaker {
 public:
+    virtual ~ReplyTaker() = default;
     virtual void take(const iovec* pieces, int count) = 0;
-
-protected:
-    ~ReplyTaker() = default;
 };
 
 struct ReplyWay {
