@@ -50,8 +50,10 @@ std::string absolute(const std::string& path) {
     return (as_it_reads ? whole.lexically_normal() : whole).string();
 }
 
-// It was gone already, or went while it was asked.
-bool without_daemon(int error) { return error == ENOTCONN || error == ECONNABORTED; }
+// It was gone already, or went while it was asked; the last is said while its io_uring goes.
+bool without_daemon(int error) {
+    return error == ENOTCONN || error == ECONNABORTED || error == ECANCELED;
+}
 
 // Absolute and without links, since the daemon leaves its directory and must find it again.
 //
