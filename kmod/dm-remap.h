@@ -337,6 +337,7 @@ int dmr_map_fill(struct dmr_disk *d, u64 *conflicts);
 void dmr_bio_init(struct dmr_disk *d, struct bio *bio);
 int dmr_route(struct dmr_disk *d, struct bio *bio, bool may_split);
 void dmr_decide(struct bio *bio, blk_status_t status);
+bool dmr_is_flush(const struct bio *bio);
 int dmr_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error);
 
 /* block_io.c */

@@ -157,7 +157,7 @@ static void complete_round(struct dmr_disk *d)
 	while ((bio = bio_list_pop(&d->done))) {
 		int error = dmr_bio(bio)->error;
 
-		if (!error && (bio->bi_opf & REQ_FUA) && dmr_active(d, DMR_FLUSH_FAILED))
+		if (!error && dmr_is_flush(bio) && dmr_active(d, DMR_FLUSH_FAILED))
 			error = -EROFS;
 		dmr_decide(bio, status_of(error));
 	}
@@ -281,8 +281,10 @@ void dmr_heal_work(struct work_struct *work)
 		collect(d);
 	} while (do_round(d));
 	dmr_breaker_try_reset(d);
-	if (d->table.owed && dmr_writable(d))
+	if (d->table.owed && dmr_writable(d)) {
 		dmr_table_pay_back(d);
+		dmr_update_causes(d);
+	}
 	if (d->breaker.tripped || d->table.owed)
 		interval = LOOKS;
 	if (interval && !READ_ONCE(d->closing))

@@ -245,9 +245,11 @@ static bool for_healer(const struct bio *bio, blk_status_t status)
 	return !(status == BLK_STS_AGAIN && (bio->bi_opf & REQ_NOWAIT));
 }
 
-static bool is_flush(const struct bio *bio)
+/* A flush, or a write that is to be durable; reads may bear FUA, too, and are neither. */
+bool dmr_is_flush(const struct bio *bio)
 {
-	return bio_op(bio) == REQ_OP_FLUSH || (bio->bi_opf & (REQ_PREFLUSH | REQ_FUA));
+	return bio_op(bio) == REQ_OP_FLUSH ||
+	       (op_is_write(bio_op(bio)) && (bio->bi_opf & (REQ_PREFLUSH | REQ_FUA)));
 }
 
 /* Whether a flush makes part of a FUA write to this device, or may do so below it. */
@@ -272,7 +274,7 @@ int dmr_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error)
 	if (b->side != DMR_NOWHERE)
 		dmr_count_call(d, b->side, op, !status);
 	if (likely(!status)) {
-		if (unlikely(is_flush(bio) && dmr_active(d, DMR_FLUSH_FAILED)))
+		if (unlikely(dmr_is_flush(bio) && dmr_active(d, DMR_FLUSH_FAILED)))
 			status = *error = BLK_STS_IOERR;
 		return count_and_end(d, bio, status);
 	}
@@ -285,7 +287,7 @@ int dmr_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error)
 	dmr_debug(2, "%s: sector %llu failed on %s, status %d", dmr_name(d),
 		  (unsigned long long)b->iter.bi_sector, d->path[b->side],
 		  blk_status_to_errno(status));
-	b->fua_failed = (bio->bi_opf & REQ_FUA) && flushes_for_fua(d->dev[b->side]->bdev);
+	b->fua_failed = dmr_is_flush(bio) && flushes_for_fua(d->dev[b->side]->bdev);
 	/* The bio as it came: parts of it may have been chained below. */
 	bio->bi_iter = b->iter;
 	bio->bi_status = BLK_STS_OK;
