@@ -31,6 +31,7 @@
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
+#include "breaker.h"
 #include "compat.h"
 #include "format.h"
 #include "module_params.h"
@@ -44,7 +45,6 @@
 #define DMR_COMMIT_PAGES 16 /* table pages that share one */
 #define DMR_FIRST_STEP 1024u /* entries that format initialises */
 #define DMR_CHORES 8
-#define DMR_KNOWN_GOOD 8
 #define DMR_LATENCY_BUCKETS 40 /* bucket n: below 2^n ns */
 #define DMR_IO_MAX 65536u	 /* bytes of one call of the healer */
 #define DMR_YEAR_HOURS (366u * 24)
@@ -211,19 +211,6 @@ struct dmr_stats {
 struct dmr_totals {
 	u64 remaps, moves, unmaps, sectors_lost, sectors_salvaged, commits;
 	u64 by_reason[DMR_REASON_LAST + 1];
-};
-
-struct dmr_breaker {
-	bool tripped, knew_some;
-	unsigned int known;
-	u64 known_good[DMR_KNOWN_GOOD];
-	u64 successes_then;
-	struct {
-		bool tripped;
-		u64 successes;
-		unsigned int count;
-		u64 regions[64]; /* different ones, failed since the last success */
-	} way[2];
 };
 
 struct dmr_parameters {
@@ -449,12 +436,6 @@ void dmr_heal_work(struct work_struct *work);
 void dmr_wake_work(struct work_struct *work);
 void dmr_update_causes(struct dmr_disk *d);
 void dmr_wake_healer(struct dmr_disk *d);
-
-/* breaker.c */
-void dmr_breaker_learn(struct dmr_disk *d);
-bool dmr_breaker_allows(struct dmr_disk *d, bool write, u64 block);
-void dmr_breaker_gone(struct dmr_disk *d, int error);
-void dmr_breaker_try_reset(struct dmr_disk *d);
 
 /* stats.c */
 void dmr_count_bio(struct dmr_disk *d, enum dmr_op op, bool ok, unsigned int bytes, u64 ns);
