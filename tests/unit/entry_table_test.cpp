@@ -250,6 +250,36 @@ TEST(EntryTable, AFailedFlushOfTheRepairIsReported) {
     EXPECT_TRUE(open.table.broken());
 }
 
+// What a flush failed on may be gone again: nothing more is written, and nothing is called paid.
+TEST(EntryTable, AFailedFlushOfAnOwedCopyIsTheLast) {
+    FormattedSpare spare;
+    OpenSpare open(spare);
+    spare.fail(Op::write, {"second 0"}, ENOSPC);
+    ASSERT_EQ(open.claim(0, 10), CommitOutcome::durable);
+    spare.fail_flush(1);
+    spare.written();
+    EXPECT_EQ(open.table.pay_back(), EIO);
+    EXPECT_EQ(spare.written(), Words{"second 0"});
+    EXPECT_TRUE(open.table.broken());
+    EXPECT_TRUE(open.table.owes());
+    EXPECT_EQ(open.claim(1, 11), CommitOutcome::unknown);
+    EXPECT_EQ(spare.written(), Words{});
+}
+
+TEST(EntryTable, AFailedFlushOfACopyThatAScanRestoresIsTheLast) {
+    FormattedSpare spare;
+    OpenSpare open(spare);
+    ASSERT_EQ(open.claim(0, 10), CommitOutcome::durable);
+    spare.garble(spare.page_at(0, 0), 512);
+    spare.garble(spare.page_at(1, 0), 512);
+    spare.fail_flush(1);
+    spare.written();
+    EXPECT_EQ(open.table.check_page(0), PageCheck::lost);
+    EXPECT_EQ(spare.written(), Words{"first 0"});
+    EXPECT_TRUE(open.table.broken());
+    EXPECT_EQ(open.table.live_on_retired_pages(9), std::vector<std::uint64_t>{0});
+}
+
 // Each copy holds the only good entry of something: rewriting either would put that under the pen.
 TEST(EntryTable, AMixedPageIsNeverRewritten) {
     FormattedSpare spare;

@@ -78,6 +78,22 @@ TEST(FormatSpare, ABlankSpareBecomesOne) {
     pair.close();
 }
 
+TEST(FormatSpare, AScanOfAllOfMainBeginsWhereItIsAskedFor) {
+    for (const bool scan : {false, true}) {
+        TestPair pair;
+        FormatOptions options;
+        options.scan = scan;
+        EXPECT_EQ(formatting(pair, options), "");
+        const dmr_superblock sb = pair.superblock();
+        EXPECT_EQ(dmr_scan_pass_valid(&sb), scan);
+        EXPECT_EQ(dmr_le32(sb.scan_state), scan ? DMR_SCAN_RUNNING : DMR_SCAN_NONE);
+        EXPECT_EQ(dmr_le64(sb.scan_begin), 0u);
+        EXPECT_EQ(dmr_le64(sb.scan_cursor), 0u);
+        EXPECT_EQ(dmr_le64(sb.scan_end), scan ? dmr_main_blocks(&sb) : 0);
+        EXPECT_EQ(dmr_le64(sb.scan_pass_start), scan ? dmr_le64(sb.created) : 0);
+    }
+}
+
 TEST(FormatSpare, EachNewSpareHasAUuidOfItsOwn) {
     TestPair a, b;
     EXPECT_EQ(formatting(a), "");
