@@ -15,7 +15,7 @@ CONFIGURE = cmake -G Ninja -S . -DCMAKE_BUILD_TYPE=$(BUILD_TYPE) $(CCACHE)
 CTEST = ctest --output-on-failure -j $(JOBS)
 
 # Configured once; CMake itself notices later changes of its files.
-.PHONY: all kmod deps demo test asan tsan test-vm test-vm-debug bench-vm deps-vm fuzz torture bench mutants coverage lint format install clean help
+.PHONY: all kmod deps demo test asan tsan test-vm test-vm-debug bench-vm mutants-vm deps-vm fuzz torture bench mutants coverage lint format install clean help
 
 all: build/build.ninja
 	cmake --build build -j $(JOBS)
@@ -88,6 +88,13 @@ test-vm-debug:
 bench-vm:
 	@DMREMAP_VM_CLOCK=instructions DMREMAP_VM_MEMORY=1536 \
 	    $(MAKE) --no-print-directory test-vm KERNEL=$(or $(KERNEL),6.12) SUITE=bench
+
+# Bugs planted in a copy of the target, one a boot; MUTANTS='zero-as-discard' for some.
+mutants-vm:
+	@scripts/deps build vm mutants
+	@$(MAKE) --no-print-directory build/build.ninja
+	cmake --build build -j $(JOBS) --target dmremapfs dmremapctl vm_pairs vm_disks vm_cuts
+	DMREMAP_BIN=$(CURDIR)/build/bin JOBS=$(JOBS) tests/vm/mutants/run $(MUTANTS)
 
 # SECONDS for each target; TARGETS="spare superblock" takes only these (tests/fuzz/fuzz_*.cpp).
 SECONDS ?= 60
@@ -166,6 +173,7 @@ help:
 	@echo 'make tsan      unit and property tests under ThreadSanitizer'
 	@echo 'make test-vm   the kernel target in QEMU (KERNEL=6.12 SUITE=basic; tests/vm/run says more)'
 	@echo 'make test-vm-debug  the same in a kernel with KASAN, lockdep and kmemleak, which is built first'
+	@echo 'make mutants-vm  plant bugs in a copy of the kernel target; which check notices each? (MUTANTS=...)'
 	@echo 'make bench-vm  what the kernel target costs beside dm-linear, in QEMU (KERNEL=6.12)'
 	@echo 'make fuzz      fuzz every parser and opener, SECONDS=60 each (clang; TARGETS=...)'
 	@echo 'make torture   power cuts, kill -9, random operations, races: fresh seeds for MINUTES=60'

@@ -1,6 +1,6 @@
 # shellcheck shell=dash
-# shellcheck disable=SC2154  # init sets $suite
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2154  # init sets $suite
 # What the suites in the guest share: check, the words to act and to judge, and a clean slate after
 # each check. Sourced once by init.
 #

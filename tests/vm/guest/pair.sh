@@ -1,6 +1,6 @@
 # shellcheck shell=dash
-# shellcheck disable=SC2034,SC2154  # the suites use what is set here; lib.sh sets $work
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2034,SC2154  # the suites use what is set here; lib.sh sets $work
 # A pair under test and its disk, in the words of the suites. Sourced by init after lib.sh.
 #
 #   $main, $spare     the devices of the pair, set by loop_pair or by the check itself

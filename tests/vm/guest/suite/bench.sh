@@ -43,6 +43,7 @@ forgetful() {
     second=$(($(sed -n 's/.*"second_table_offset_bytes": \([0-9]*\).*/\1/p' examined) / 512))
     echo "0 $first linear $1 0"
     at=$first
+    # shellcheck disable=SC2013  # one number a line
     for copy in $(sed -n 's/.*"offset_bytes": \([0-9]*\).*/\1/p' examined); do
         copy=$((copy / 512))
         if [ "$copy" -lt "$at" ] || [ "$copy" -ge "$second" ]; then continue; fi
