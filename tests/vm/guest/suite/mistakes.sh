@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The words of pair.sh and lib.sh are set there.
 # shellcheck disable=SC2154,SC2034,SC2094
-# Proves that the target does not make those of DESIGN section 7's known mistakes that no other suite's
+# Proves that the target does not make those of the field's known mistakes that no other suite's
 # subject is: M06 numbers cut to 32 bits, M08 flush, discard and limits not passed on, M11 counters
 # that stand still, M12 clocks, M19 zeroing that is no zeroing. The others: M01 faults, M02 and M03
 # metadata, M04 parity, M05 and M17 powercut, M07 and M10 target, M09 suspend, M13 basic and activate,
