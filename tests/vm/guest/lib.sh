@@ -7,7 +7,10 @@
 # A suite defines functions and calls `check 'what it proves' function [argument]...`. The function
 # runs in a subshell with set -e; a command that fails fails the check, and what the check printed is
 # shown. After it everything it made is taken down: device-mapper devices, mounts, loop devices,
-# scsi_debug, null_blk, processes. A kernel that warned since the check before fails the check, too.
+# scsi_debug, null_blk, processes; and what it told the target's module is taken back. A kernel that warned
+# since the check before fails the check, too.
+#
+# All suites of a boot are one program: a name that is defined here or in pair.sh is nobody else's.
 
 count=0
 failures=0
@@ -115,8 +118,19 @@ clean_up() {
         # Whoever used it may have to let go of it first.
         [ "$round" = 4 ] || sleep 1
     done
+    module_as_loaded
     name=$(dmsetup ls | grep -v '^No devices')
     [ -z "$name" ] || { echo "cannot be removed: $name"; return 1; }
+}
+
+# Its parameters outlive a check as it does itself.
+module_as_loaded() {
+    local parameters=/sys/module/dm_remap_v4/parameters
+    [ -d $parameters ] || return 0
+    echo 0 >$parameters/dm_remap_debug
+    echo Y >$parameters/enable_background_scanning
+    echo 24 >$parameters/scan_interval_hours
+    echo Y >$parameters/real_device_mode
 }
 
 # In a kernel with lockdep and kmemleak (../debug-kernel). kmemleak knows only what is older than some

@@ -11,16 +11,10 @@ set_to() { echo "$2" >"$parameters/$1"; }
 stat_of() { message stats | sed -n "s/^$1 //p"; }
 scan_is() { [ "$(stat_of scan_state)" = "$1" ]; }
 passes_are() { [ "$(stat_of scan_passes)" = "$1" ]; }
-as_loaded() {
-    set_to dm_remap_debug 0
-    set_to enable_background_scanning Y
-    set_to scan_interval_hours 24
-}
 
 # Two disks would do as well as one: they are the module's.
 a_disk() {
     target
-    as_loaded
     back=$(loop main 20480)
     main=$(holed bad "$back")
     spare=$(loop spare 32768)
@@ -34,7 +28,6 @@ logged() { dmesg | tail -n +"$(($(cat log.begin) + 1))" | grep -c "$1" || true; 
 
 ranges() {
     target
-    as_loaded
     same 'dm_remap_debug' 0 "$(cat $parameters/dm_remap_debug)"
     same 'enable_background_scanning' Y "$(cat $parameters/enable_background_scanning)"
     same 'scan_interval_hours' 24 "$(cat $parameters/scan_interval_hours)"
@@ -50,7 +43,6 @@ ranges() {
     same 'dm_remap_debug' 3 "$(cat $parameters/dm_remap_debug)"
     same 'enable_background_scanning' N "$(cat $parameters/enable_background_scanning)"
     same 'scan_interval_hours' 8784 "$(cat $parameters/scan_interval_hours)"
-    as_loaded
 }
 check 'P8 parameters are in sysfs and take what is in their range' ranges
 
@@ -134,7 +126,6 @@ scanning() {
     message set scan_interval_hours 1
     later 2
     begins 5
-    as_loaded
     down
     spare_is_clean
 }

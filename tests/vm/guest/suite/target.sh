@@ -1,18 +1,16 @@
 # shellcheck shell=dash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The kernel target in short: the reference transcript, healing, lost sectors, messages, reloads.
-modules crc32c_generic libcrc32c dm-mod
-put_in() { insmod /modules/dm-remap-v4.ko "$@"; }
-put_in
-dmremapctl() { command dmremapctl "$@" 2>ctl.err || { cat ctl.err; return 1; }; }
 
 pair() { # SECTORS: $main, $spare
+    target
     main=$(loop main.img "$1")
     spare=$(loop spare.img 32768)
     dmremapctl format --main "$main" --spare "$spare" >format.out
 }
 
 transcript() {
+    target
     main=$(loop a 20480) spare=$(loop b 20480)
     dmremapctl format --main "$main" --spare "$spare"
     dmsetup create test-remap --table "0 20480 dm-remap-v4 $main $spare"
@@ -27,15 +25,15 @@ transcript() {
 }
 check 'the reference transcript' transcript
 
-# $bad is main with holes.
-holed() {
+# Main is one with holes.
+pair_with_holes() {
     pair 20480
     printf '0 800 linear %s 0\n800 8 error\n808 9192 linear %s 808\n10000 80 error\n10080 10400 linear %s 10080\n' "$main" "$main" "$main" | dmsetup create bad
     main=/dev/mapper/bad
     dmremapctl format --main "$main" --spare "$spare" --force --destroy="$(dmremapctl examine "$spare" | grep -oE '[0-9a-f]{8}-[0-9a-f-]{27}' | head -n 1)" >format2.out 2>&1 || cat format2.out
 }
 heal() {
-    holed
+    pair_with_holes
     dmsetup create r --table "0 20480 dm-remap-v4 $main $spare"
     oracle fill model /dev/mapper/r
     oracle verify model /dev/mapper/r
@@ -57,7 +55,7 @@ heal() {
 check 'writes to bad blocks heal, and survive suspend, resume and reload' heal
 
 lost() {
-    holed
+    pair_with_holes
     dmsetup create r --table "0 20480 dm-remap-v4 $main $spare"
     refused 'Input/output error' dd if=/dev/mapper/r of=/dev/null bs=4096 skip=100 count=1 iflag=direct status=none
     same remaps 1 "$(status_word r 9)"
@@ -120,15 +118,17 @@ files() {
 check 'ext4 on it' files
 
 unload() {
+    target
     rmmod dm_remap_v4
-    put_in dm_remap_debug=2
+    module dm-remap-v4 dm_remap_debug=2
+    same 'dm_remap_debug' 2 "$(cat /sys/module/dm_remap_v4/parameters/dm_remap_debug)"
 }
 check 'the module goes and comes' unload
 
 handover() {
     have dmremapfs
     modules fuse
-    holed
+    pair_with_holes
     dmsetup create r --table "0 20480 dm-remap-v4 $main $spare"
     oracle fill model /dev/mapper/r
     dmsetup remove r
@@ -147,6 +147,7 @@ check 'the daemon takes over and gives back' handover
 
 concurrent() {
     pair 40960
+    echo 2 >/sys/module/dm_remap_v4/parameters/dm_remap_debug
     # Every other 64 KiB of a stretch fails.
     { for i in $(seq 0 39); do
         echo "$((i * 128)) 64 linear $main $((i * 128))"
@@ -175,6 +176,7 @@ concurrent() {
 check 'errors in flight, suspends, reloads, and orders by hand at once' concurrent
 
 no_spare() {
+    target
     main=$(loop main.img 20480) spare=$(loop spare.img 16384)
     dmremapctl format --main "$main" --spare "$spare" >/dev/null
     dmsetup create r --table "0 20480 dm-remap-v4 $main $spare"
@@ -188,6 +190,7 @@ no_spare() {
 check 'a spare that grows until it is full' no_spare
 
 flaky_spare() {
+    target
     main=$(loop main.img 20480) spare=$(loop spare.img 32768)
     printf '0 800 linear %s 0\n800 80 error\n880 19600 linear %s 880\n' "$main" "$main" | dmsetup create bad
     dmsetup create sp --table "0 32768 linear $spare 0"
