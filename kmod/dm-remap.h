@@ -64,6 +64,7 @@ enum dmr_error_class {
 enum dmr_cause {
 	DMR_LOST_SECTORS,
 	DMR_RETIRED_PAGES,
+	DMR_LOST_PAGES,
 	DMR_SPARE_LOW,
 	DMR_SPARE_FULL,
 	DMR_SPARE_FS_FULL,
@@ -116,12 +117,14 @@ struct dmr_bio {
 };
 
 enum dmr_order_kind {
-	DMR_ORDER_REMAP, DMR_ORDER_UNMAP, DMR_ORDER_RETRY, DMR_ORDER_MOVE, DMR_ORDER_SET,
+	/* Of blocks [first, last] of one region, behind its gate: */
+	DMR_ORDER_REMAP, DMR_ORDER_UNMAP, DMR_ORDER_RETRY, DMR_ORDER_MOVE,
 	DMR_ORDER_CHECK, /* remap if it is bad */
-	DMR_ORDER_SCAN,	 /* save how far the scan is */
+	/* Errands between two rounds; the second saves how far the scan is: */
+	DMR_ORDER_SET, DMR_ORDER_SCAN, DMR_ORDER_METADATA,
 };
 
-/* What the healer shall do to blocks [first, last] of one region; the giver's memory. */
+/* What the healer shall do; the giver's memory. */
 struct dmr_order {
 	struct list_head node;
 	enum dmr_order_kind kind;
@@ -129,10 +132,12 @@ struct dmr_order {
 	u64 first, last;
 	u64 slot; /* DMR_ORDER_MOVE */
 	const char *name, *value; /* DMR_ORDER_SET */
+	struct dmr_metadata_check *metadata; /* DMR_ORDER_METADATA */
 	/* the answer: */
 	u64 changed, unchanged, refused;
 	int error; /* the first */
 	u64 error_block;
+	u64 bad; /* blocks that DMR_ORDER_CHECK found so */
 	const char *why; /* DMR_ORDER_SET */
 	struct completion *done; /* NULL: a chore, of dmr_disk.chores */
 };
@@ -262,6 +267,7 @@ struct dmr_disk {
 	struct list_head active;      /* gates that are closed */
 	struct bio_list done;
 	struct list_head done_orders;
+	struct list_head errands;
 	struct dmr_staged staged[DMR_STAGED_MAX];
 	unsigned int staged_count;
 	struct dmr_erasure erasures[DMR_ERASURES_MAX];
@@ -279,7 +285,7 @@ struct dmr_disk {
 	struct bio_set bios;
 	u8 *block, *block2;			   /* 4 KiB each, exclusive.c's */
 	u8 *other;				   /* 4 KiB, for a moment: entry_table.c's, unmap.c's, breaker.c's, open.c's */
-	struct dmr_entry *image[DMR_COMMIT_PAGES]; /* a table page each */
+	struct dmr_entry *image[DMR_COMMIT_PAGES]; /* a table page each; between commits scan_metadata.c's */
 	struct dmr_superblock *sb_image;
 
 	unsigned long causes; /* bits of enum dmr_cause */
@@ -358,6 +364,9 @@ static inline bool dmr_writable(struct dmr_disk *d)
 int dmr_superblock_load(struct dmr_disk *d);
 int dmr_superblock_write(struct dmr_disk *d, const struct dmr_superblock *next, u64 skip);
 u64 dmr_opening_skip(struct dmr_disk *d);
+bool dmr_superblock_still_there(struct dmr_disk *d);
+unsigned int dmr_superblock_check(struct dmr_disk *d);
+unsigned int dmr_superblocks_bad(struct dmr_disk *d);
 int dmr_check_geometry(struct dmr_disk *d);
 
 /* holder.c */

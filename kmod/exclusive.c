@@ -93,6 +93,13 @@ static int read_main(struct dmr_disk *d, const struct part *p)
 	return error;
 }
 
+/* The block keeps it: the error may pass (P5). */
+static void tell_of_bad_slot(struct dmr_disk *d, u64 block)
+{
+	DMERR_LIMIT("%s: the slot of the block at sector %llu can not be read on %s", dmr_name(d),
+		    (unsigned long long)dmr_first_sector(block), d->path[DMR_SPARE]);
+}
+
 static int read_slot(struct dmr_disk *d, const struct part *p, const struct dmr_remap *remap)
 {
 	u8 bad;
@@ -105,10 +112,7 @@ static int read_slot(struct dmr_disk *d, const struct part *p, const struct dmr_
 	if (error)
 		return error;
 	if (bad) {
-		/* The block keeps its slot: the error may pass (P5). */
-		DMERR_LIMIT("%s: the slot of the block at sector %llu can not be read on %s",
-			    dmr_name(d), (unsigned long long)dmr_first_sector(p->block),
-			    d->path[DMR_SPARE]);
+		tell_of_bad_slot(d, p->block);
 		return -EIO;
 	}
 	copy(p, d->block, true);
@@ -295,8 +299,13 @@ static int move_from_main(struct dmr_disk *d, struct dmr_order *order, u64 block
 			    dmr_block_length(d, block), &bad);
 	if (error)
 		return error;
-	if (!bad && reason == DMR_REASON_SCAN)
-		return -EALREADY;
+	if (reason == DMR_REASON_SCAN) {
+		if (!bad)
+			return -EALREADY;
+		order->bad++;
+		if (!READ_ONCE(d->parameters.remap_on_read_error))
+			return -EALREADY;
+	}
 	if (bad && !dmr_breaker_allows(d, false, block))
 		return -EIO;
 	change.lost = bad;
@@ -308,14 +317,6 @@ static int move_from_main(struct dmr_disk *d, struct dmr_order *order, u64 block
 int dmr_remap_block(struct dmr_disk *d, struct dmr_order *order, u64 block)
 {
 	return move_from_main(d, order, block, DMR_REASON_MANUAL);
-}
-
-/* For the scan: the same, but a block that can be read stays. */
-int dmr_check_block(struct dmr_disk *d, struct dmr_order *order, u64 block)
-{
-	if (!READ_ONCE(d->parameters.remap_on_read_error))
-		return -EALREADY;
-	return move_from_main(d, order, block, DMR_REASON_SCAN);
 }
 
 /*
@@ -362,6 +363,33 @@ void dmr_retry_block(struct dmr_disk *d, u64 block)
 
 		dmr_relocate(d, &change, d->block);
 	}
+}
+
+/*
+ * For the scan.  On main: as by hand, but what can be read stays.  In a slot: it keeps the
+ * block, whatever is found (P5), and retry sectors are tried in passing.
+ */
+int dmr_check_block(struct dmr_disk *d, struct dmr_order *order, u64 block)
+{
+	struct dmr_remap *found = dmr_map_find(d, block), remap;
+	u8 bad;
+	int error;
+
+	if (!found)
+		return move_from_main(d, order, block, DMR_REASON_SCAN);
+	remap = *found;
+	if (remap.slot == DMR_FENCED)
+		return -EALREADY;
+	error = dmr_salvage(d, DMR_SPARE, dmr_slot_offset(d->sb, remap.slot), d->block,
+			    dmr_block_length(d, block), &bad);
+	if (error)
+		return error;
+	if (bad & ~remap.lost) {
+		order->bad++;
+		tell_of_bad_slot(d, block);
+	}
+	dmr_retry_block(d, block);
+	return -EALREADY;
 }
 
 /* The block in this slot, on a retired page, to a good page. */

@@ -10,6 +10,9 @@
  * wakes it.  All that waits for a gate is a list, so any number of errors in flight at
  * once is served, and none overwrites another.
  *
+ * Errands are what needs superblock and table, but no gate: nothing is staged when they
+ * run, between two rounds, and they end soon, for bios wait meanwhile.
+ *
  * Chores are taken a few at a time, when no bio waits, and none while the pair is being
  * closed.
  *
@@ -77,8 +80,38 @@ static void collect(struct dmr_disk *d)
 		bio_list_add(&close_gate(d, dmr_bio(bio)->gate)->jobs, bio);
 	list_for_each_entry_safe(order, next, &orders, node) {
 		list_del(&order->node);
-		list_add_tail(&order->node, &close_gate(d, dmr_gate_of(order->first))->orders);
+		list_add_tail(&order->node,
+			      order->kind >= DMR_ORDER_SET ?
+				      &d->errands :
+				      &close_gate(d, dmr_gate_of(order->first))->orders);
 	}
+}
+
+/* Those that wait now.  False: there was none. */
+static bool run_errands(struct dmr_disk *d)
+{
+	struct dmr_order *order, *next;
+	LIST_HEAD(errands);
+
+	list_splice_init(&d->errands, &errands);
+	if (list_empty(&errands))
+		return false;
+	list_for_each_entry_safe(order, next, &errands, node) {
+		switch (order->kind) {
+		case DMR_ORDER_SET:
+			order->error = dmr_parameter_set(d, order->name, order->value, &order->why);
+			break;
+		case DMR_ORDER_SCAN:
+			order->error = dmr_scan_save(d);
+			break;
+		default:
+			dmr_check_metadata(d, order->metadata);
+			break;
+		}
+		dmr_update_causes(d);
+		complete(order->done); /* from here on it may be gone */
+	}
+	return true;
 }
 
 static void do_order(struct dmr_disk *d, struct dmr_order *order)
@@ -86,14 +119,6 @@ static void do_order(struct dmr_disk *d, struct dmr_order *order)
 	u64 block;
 	int error;
 
-	if (order->kind == DMR_ORDER_SET) {
-		order->error = dmr_parameter_set(d, order->name, order->value, &order->why);
-		return;
-	}
-	if (order->kind == DMR_ORDER_SCAN) {
-		order->error = dmr_scan_save(d);
-		return;
-	}
 	if (dmr_is_staged(d, order->first, order->last))
 		dmr_commit(d);
 	for (block = order->first; block <= order->last; block++) {
@@ -273,13 +298,15 @@ void dmr_heal_work(struct work_struct *work)
 	struct dmr_disk *d = container_of(work, struct dmr_disk, heal);
 	unsigned int noio = memalloc_noio_save();
 	unsigned long interval = retry_interval(d);
+	bool worked;
 
 	do {
 		collect(d);
 		if (!d->chores_out && list_empty(&d->active))
 			find_chores(d);
 		collect(d);
-	} while (do_round(d));
+		worked = run_errands(d);
+	} while (do_round(d) || worked);
 	dmr_breaker_try_reset(d);
 	if (d->table.owed && dmr_writable(d)) {
 		dmr_table_pay_back(d);

@@ -231,7 +231,7 @@ static int list_messages(char *result, unsigned int maxlen)
 	     "unmap SECTOR [COUNT] [force]  move them back to main; force: also where sectors are lost that main may still have\n"
 	     "query SECTOR                  where a sector is, and why\n"
 	     "salvage                       try all lost sectors again\n"
-	     "scan start [SECTOR COUNT]     read main, all or a part, and move what is bad\n"
+	     "scan start [SECTOR COUNT]     read the disk, all or a part, and the metadata, and heal what is bad\n"
 	     "scan stop | pause | resume    the scan that is under way\n"
 	     "set PARAM VALUE               change a parameter\n"
 	     "inject [FAULT]                in a demo: make a device fail, or list what fails; see dm-remap-v4.rst\n");

@@ -1,41 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The scan: reads main from end to end, to find bad blocks before the user does.
+ * The scan: reads all of main where it lives, and then the metadata, to find what is bad
+ * before the user does.
  *
  * Cursor, pass and totals are the superblock's, in the daemon's manner, so that either
  * goes on where the other was (FORMAT.md, Scan).  A pass is asked for by a message; once
  * one has been whole, the next begin by themselves when they are due.
  *
- * One work item reads one region a time, and what is remapped in it not at all: the
- * mapping is looked at inside the gate, which is left before main is read, for what is
- * read is thrown away.  What fails for the medium's sake is halved down to blocks, and
- * each of those is an order for the healer: behind the closed gate it reads the block
- * again, and moves it if that still fails.  So the scan itself decides nothing about
- * data.  Any other error says nothing of the place: the region is read again later,
- * and after SCAN_TRIES left out of this pass.  Nothing is read while the disk cannot be
- * written or a device does not answer; but for one block now and then, since somebody
- * must notice that main is back.
+ * One work item does one thing a time: a region (scan_read.c), or, when the cursor has come
+ * to the end of the pass, some of the metadata (scan_metadata.c).  It only reads; what fails
+ * is an order for the healer, who looks at it again and decides.  The cursor says nothing
+ * of the metadata: a pass that goes on behind its last region begins with its first page.
+ *
+ * What fails for another reason than the medium's says nothing of the place: the region is
+ * read again later, and after SCAN_TRIES left out of this pass; a page is left out at once.
+ * Nothing is read while the disk cannot be written or a device does not answer; but for one
+ * block now and then, since somebody must notice that it is back.
  *
  * The cursor moves when a region's orders are done, and is written to the superblock by
- * the healer, every SAVE_EVERY, at the end and at suspend: it is never ahead of what is
- * committed.
+ * the healer, every SAVE_EVERY if there is something new, at the end and at suspend: it is
+ * never ahead of what is committed.
  *
  * Pace: scan_speed_max; and where users read or wrote since the last region, ten times
- * as long as that region took is left to them.
+ * as long as that region took is left to them.  Metadata is little, and has none.
  *
  * Threads: the work item, messages (with d->lock) and the healer share the record under
  * scan.lock, which nobody holds across I/O.  dmr_scan_stop() waits for the work, which
  * may wait for the healer, so it comes before the healer's end.
  */
-#include <linux/delay.h>
-#include <linux/ioprio.h>
 #include <linux/sched/mm.h>
 #include <linux/vmalloc.h>
 
 #include "dm-remap.h"
 
-#define REGION_BLOCKS (DMR_REGION_SECTORS / DMR_SECTORS_PER_BLOCK)
-#define REGION_BYTES (DMR_REGION_SECTORS * DMR_SECTOR_SIZE)
 #define SAVE_EVERY (30 * HZ)
 #define IDLE_LOOKS (60 * HZ)
 #define PROBE_EVERY (30 * HZ)
@@ -74,9 +71,14 @@ void dmr_scan_start(struct dmr_disk *d)
 	s->state = pass ? dmr_le32(sb->scan_state) : DMR_SCAN_NONE;
 	s->begin = pass ? dmr_le64(sb->scan_begin) : 0;
 	s->end = pass ? dmr_le64(sb->scan_end) : 0;
+	s->repairs = kept ? dmr_le64(sb->metadata_repairs) : 0;
 	s->changed = false;
 	s->saved = s->probed = jiffies;
+	s->saved_cursor = s->cursor;
+	s->saved_found = s->found;
+	s->page = 0;
 	s->tries = 0;
+	s->skipped = false;
 	mutex_unlock(&s->lock);
 	if (dmr_writable(d))
 		next_look(d, 0);
@@ -97,10 +99,8 @@ void dmr_scan_store(struct dmr_disk *d, struct dmr_superblock *sb)
 
 	mutex_lock(&s->lock);
 	if (s->changed) {
-		if (!(dmr_le32(sb->compat) & DMR_COMPAT_SCAN)) {
+		if (!(dmr_le32(sb->compat) & DMR_COMPAT_SCAN))
 			memset(sb->history, 0, sizeof(sb->history));
-			sb->metadata_repairs = 0;
-		}
 		sb->compat = dmr_to_le32(dmr_le32(sb->compat) | DMR_COMPAT_SCAN);
 		sb->scan_cursor = dmr_to_le64(s->cursor);
 		sb->scan_pass_start = dmr_to_le64(s->pass_start);
@@ -111,6 +111,7 @@ void dmr_scan_store(struct dmr_disk *d, struct dmr_superblock *sb)
 		sb->scan_end = dmr_to_le64(s->end);
 		sb->scan_pass_found = dmr_to_le64(s->pass_found);
 		sb->scan_state = dmr_to_le32(s->state);
+		sb->metadata_repairs = dmr_to_le64(s->repairs);
 	}
 	mutex_unlock(&s->lock);
 }
@@ -118,6 +119,7 @@ void dmr_scan_store(struct dmr_disk *d, struct dmr_superblock *sb)
 /* The healer's. */
 int dmr_scan_save(struct dmr_disk *d)
 {
+	struct dmr_scan *s = &d->scan;
 	struct dmr_superblock *next;
 	int error;
 
@@ -129,13 +131,18 @@ int dmr_scan_save(struct dmr_disk *d)
 	*next = *d->sb;
 	dmr_scan_store(d, next);
 	error = dmr_superblock_write(d, next, 1);
+	mutex_lock(&s->lock);
+	s->saved = jiffies;
+	s->saved_cursor = dmr_le64(next->scan_cursor);
+	s->saved_found = dmr_le64(next->scan_found);
+	mutex_unlock(&s->lock);
 	kfree(next);
 	return error;
 }
 
 /* ---------------------------------------------------------------- the work item's */
 
-static void give_order(struct dmr_disk *d, struct dmr_order *order)
+void dmr_scan_give(struct dmr_disk *d, struct dmr_order *order)
 {
 	DECLARE_COMPLETION_ONSTACK(done);
 
@@ -148,105 +155,34 @@ static void save(struct dmr_disk *d)
 {
 	struct dmr_order order = { .kind = DMR_ORDER_SCAN };
 
-	d->scan.saved = jiffies;
-	give_order(d, &order);
+	dmr_scan_give(d, &order);
 	if (order.error)
 		DMWARN_LIMIT("%s: how far the scan is can not be written to %s (error %d)",
 			     dmr_name(d), d->path[DMR_SPARE], order.error);
 }
 
-static bool obstacle(struct dmr_disk *d)
+static bool save_is_due(struct dmr_scan *s)
+{
+	bool due;
+
+	mutex_lock(&s->lock);
+	due = time_after(jiffies, s->saved + SAVE_EVERY) &&
+	      (s->cursor != s->saved_cursor || s->found != s->saved_found);
+	mutex_unlock(&s->lock);
+	return due;
+}
+
+bool dmr_scan_hindered(struct dmr_disk *d)
 {
 	return !dmr_writable(d) || dmr_active(d, DMR_BREAKER) || dmr_active(d, DMR_DEVICE_GONE) ||
 	       dmr_active(d, DMR_SPARE_GONE);
-}
-
-/* Blocks of one region, in one I/O. */
-static int read_main(struct dmr_disk *d, u64 block, unsigned int count)
-{
-	u64 start = block * DMR_BLOCK_SIZE;
-	unsigned int length = min_t(u64, (u64)count * DMR_BLOCK_SIZE, d->size - start);
-	struct bio *bio = bio_alloc_bioset(d->dev[DMR_MAIN]->bdev, DIV_ROUND_UP(length, PAGE_SIZE),
-					   REQ_OP_READ, GFP_NOIO, &d->bios);
-	unsigned int at;
-	int error;
-
-	bio->bi_iter.bi_sector = start / DMR_SECTOR_SIZE;
-	bio->bi_ioprio = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0);
-	for (at = 0; at < length; at += PAGE_SIZE)
-		__bio_add_page(bio, vmalloc_to_page(d->scan.buffer + at),
-			       min_t(unsigned int, length - at, PAGE_SIZE), 0);
-	error = submit_bio_wait(bio);
-	bio_put(bio);
-	dmr_count_call(d, DMR_MAIN, DMR_OP_READ, !error);
-	return error;
-}
-
-/* The healer's word on one block.  -EAGAIN: something stands in the way now. */
-static int check_block(struct dmr_disk *d, u64 block, u64 *found)
-{
-	struct dmr_order order = { .kind = DMR_ORDER_CHECK, .first = block, .last = block };
-
-	give_order(d, &order);
-	*found += order.changed;
-	return obstacle(d) || READ_ONCE(d->closing) ? -EAGAIN : 0;
-}
-
-static int read_run(struct dmr_disk *d, u64 block, unsigned int count, u64 *found)
-{
-	int error = read_main(d, block, count);
-
-	switch (dmr_classify(error)) {
-	case DMR_CLASS_NONE:
-		return 0;
-	case DMR_CLASS_GONE: /* the healer shall see it, too */
-		return check_block(d, block, found) ? : error;
-	case DMR_CLASS_MEDIUM:
-		break;
-	default:
-		return error;
-	}
-	if (count == 1)
-		return check_block(d, block, found);
-	error = read_run(d, block, count / 2, found);
-	return error ? : read_run(d, block + count / 2, count - count / 2, found);
-}
-
-/* Which blocks of [first, stop), all of one region, live in slots. */
-static void find_remapped(struct dmr_disk *d, u64 first, u64 stop, unsigned long *remapped)
-{
-	unsigned int gate = dmr_gate_of(first);
-	struct dmr_remap *r;
-
-	bitmap_zero(remapped, REGION_BLOCKS);
-	while (!dmr_gate_enter(d, gate))
-		msleep(20); /* who closed it opens it, whatever happens */
-	if (dmr_map_may_hold(d, first))
-		for (r = dmr_map_lower_bound(d, first); r && r->block < stop; r = dmr_map_next(d, r))
-			set_bit(r->block - first, remapped);
-	dmr_gate_leave(d, gate);
-}
-
-static int read_region(struct dmr_disk *d, u64 first, u64 stop, u64 *found)
-{
-	DECLARE_BITMAP(remapped, REGION_BLOCKS);
-	unsigned int from, to, count = stop - first;
-	int error = 0;
-
-	find_remapped(d, first, stop, remapped);
-	for (from = find_first_zero_bit(remapped, count); from < count && !error;
-	     from = find_next_zero_bit(remapped, count, to)) {
-		to = find_next_bit(remapped, count, from);
-		error = read_run(d, first + from, to - from, found);
-	}
-	return error;
 }
 
 /* What the users, and how fast main, want the next region to wait: in jiffies. */
 static unsigned long pace(struct dmr_disk *d, u64 took_ns)
 {
 	u64 speed = READ_ONCE(d->parameters.scan_speed_max), bios = dmr_bios_completed(d);
-	u64 ms = speed ? REGION_BYTES / 1024 * 1000 / speed : 0;
+	u64 ms = speed ? DMR_SCAN_BYTES / 1024 * 1000 / speed : 0;
 
 	if (bios != d->scan.bios)
 		ms = max(ms, div_u64(took_ns, NSEC_PER_MSEC / 10) + 1);
@@ -264,7 +200,9 @@ static void begin_pass(struct dmr_disk *d, u64 begin, u64 end)
 	s->end = end;
 	s->pass_start = ktime_get_real_seconds();
 	s->pass_found = 0;
+	s->page = 0;
 	s->tries = 0;
+	s->skipped = false;
 	s->changed = true;
 	s->orders++;
 }
@@ -287,13 +225,14 @@ static bool due(struct dmr_disk *d)
 	       now - d->scan.pass_end >= dmr_scan_hours(d) * 3600ull;
 }
 
-/* One region of the pass that `orders` began.  When the next may be looked at, in jiffies. */
+/* One region of the pass that `orders` began.  When to go on, in jiffies. */
 static unsigned long scan_region(struct dmr_disk *d, u64 first, u64 end, u64 orders)
 {
 	struct dmr_scan *s = &d->scan;
-	u64 stop = min(end, (first | (REGION_BLOCKS - 1)) + 1), found = 0, start = ktime_get_ns();
-	int error = first < end ? read_region(d, first, stop, &found) : 0;
-	bool ended = false, again;
+	u64 stop = min(end, (first | (DMR_SCAN_BLOCKS - 1)) + 1), found = 0;
+	u64 start = ktime_get_ns();
+	int error = dmr_scan_region(d, first, stop, &found);
+	bool again;
 
 	mutex_lock(&s->lock);
 	again = error == -EAGAIN || (error && ++s->tries < SCAN_TRIES);
@@ -302,20 +241,48 @@ static unsigned long scan_region(struct dmr_disk *d, u64 first, u64 end, u64 ord
 	s->changed = true;
 	if (s->orders == orders && !again) {
 		s->tries = 0;
-		s->cursor = first < end ? stop : end;
-		ended = s->cursor >= end;
-		s->passes += ended && !s->begin && end == dmr_main_blocks(d->sb);
-		if (ended)
-			leave_pass(s);
+		s->cursor = stop;
+		s->skipped |= error;
 	}
+	mutex_unlock(&s->lock);
+	return again ? HZ : pace(d, ktime_get_ns() - start);
+}
+
+/* Behind the last region; likewise.  *ended: so has the pass. */
+static unsigned long scan_metadata(struct dmr_disk *d, u64 orders, bool *ended)
+{
+	struct dmr_scan *s = &d->scan;
+	struct dmr_metadata_check check = { .page = s->page };
+	struct dmr_order order = { .kind = DMR_ORDER_METADATA, .metadata = &check };
+	u64 found, first = s->page;
+	bool skip, skipped;
+
+	dmr_scan_give(d, &order);
+	/* Of one that no answer was had for twice. */
+	skip = check.unknown && check.page == first && !dmr_scan_hindered(d);
+	mutex_lock(&s->lock);
+	s->repairs += check.repaired;
+	s->changed = true;
+	*ended = s->orders == orders && check.ended;
+	if (s->orders == orders) {
+		s->skipped |= skip;
+		s->page = check.page + skip;
+	}
+	if (*ended) {
+		s->passes += !s->begin && s->end == dmr_main_blocks(d->sb);
+		leave_pass(s);
+	}
+	skipped = s->skipped;
 	found = s->pass_found;
 	mutex_unlock(&s->lock);
-	if (ended)
-		DMINFO("%s: the scan has ended; it found %llu bad blocks", dmr_name(d),
-		       (unsigned long long)found);
-	if (ended || time_after(jiffies, s->saved + SAVE_EVERY))
-		save(d);
-	return again ? HZ : pace(d, ktime_get_ns() - start);
+	if (check.repaired)
+		DMINFO("%s: the scan has rewritten %llu damaged copies of metadata on %s",
+		       dmr_name(d), (unsigned long long)check.repaired, d->path[DMR_SPARE]);
+	if (*ended)
+		DMINFO("%s: the scan has ended; it found %llu bad blocks%s", dmr_name(d),
+		       (unsigned long long)found,
+		       skipped ? ", and something could not be looked at" : "");
+	return check.unknown && !skip ? HZ : 0;
 }
 
 static void scan_work(struct work_struct *work)
@@ -323,11 +290,12 @@ static void scan_work(struct work_struct *work)
 	struct dmr_disk *d = container_of(to_delayed_work(work), struct dmr_disk, scan.work);
 	struct dmr_scan *s = &d->scan;
 	unsigned int noio = memalloc_noio_save();
+	bool running, ended = false;
 	u64 first, end, orders;
-	bool running;
+	unsigned long later;
 
 	mutex_lock(&s->lock);
-	if (s->state == DMR_SCAN_NONE && due(d) && !obstacle(d))
+	if (s->state == DMR_SCAN_NONE && due(d) && !dmr_scan_hindered(d))
 		begin_pass(d, 0, dmr_main_blocks(d->sb));
 	running = s->state == DMR_SCAN_RUNNING;
 	first = s->cursor;
@@ -335,22 +303,25 @@ static void scan_work(struct work_struct *work)
 	orders = s->orders;
 	mutex_unlock(&s->lock);
 	if (running && !s->buffer)
-		s->buffer = vmalloc(REGION_BYTES);
+		s->buffer = vmalloc(sizeof(*s->buffer));
 	if (!running) {
 		vfree(s->buffer);
 		s->buffer = NULL;
 		next_look(d, IDLE_LOOKS);
 	} else if (!s->buffer) {
 		next_look(d, HZ);
-	} else if (obstacle(d)) {
+	} else if (dmr_scan_hindered(d)) {
 		if (time_after(jiffies, s->probed + PROBE_EVERY)) {
 			s->probed = jiffies;
-			read_main(d, min(first, end - 1), 1);
-			dmr_wake_healer(d);
+			dmr_scan_probe(d, min(first, end - 1));
 		}
 		next_look(d, HZ);
 	} else {
-		next_look(d, scan_region(d, first, end, orders));
+		later = first < end ? scan_region(d, first, end, orders) :
+				      scan_metadata(d, orders, &ended);
+		if (ended || save_is_due(s))
+			save(d);
+		next_look(d, later);
 	}
 	memalloc_noio_restore(noio);
 }
@@ -402,5 +373,5 @@ const char *dmr_scan_state(struct dmr_disk *d)
 	static const char *const names[] = { "idle", "running", "paused" };
 	u32 state = READ_ONCE(d->scan.state);
 
-	return state == DMR_SCAN_RUNNING && obstacle(d) ? "waiting" : names[state];
+	return state == DMR_SCAN_RUNNING && dmr_scan_hindered(d) ? "waiting" : names[state];
 }

@@ -187,6 +187,7 @@ int dmr_stats_text(struct dmr_disk *d, char *text, unsigned int room)
 	EMIT("scan_state %s\nscan_cursor_sector %llu\nscan_passes %llu\nscan_found %llu\n",
 	     dmr_scan_state(d), dmr_first_sector(READ_ONCE(d->scan.cursor)), d->scan.passes,
 	     d->scan.found);
+	EMIT("metadata_repairs %llu\n", READ_ONCE(d->scan.repairs));
 	kfree(sum);
 	return at;
 }

@@ -116,6 +116,8 @@ int dmr_health_text(struct dmr_disk *d, char *text, unsigned int room)
 	     free * 100 / max(d->table.slots, 1ull), c->retired_pages);
 	if (active & (BIT(DMR_BREAKER) | BIT(DMR_DEVICE_GONE) | BIT(DMR_SPARE_GONE)))
 		EMIT("advice look at cables and power; nothing is moved until the device answers again\n");
+	else if (active & BIT(DMR_LOST_PAGES))
+		EMIT("advice copy the disk now, while it is open: pages of the entry table have no good copy left, and the pair will not open again but for rescue\n");
 	else if (active & (BIT(DMR_FLUSH_FAILED) | BIT(DMR_COMMIT_FAILED)))
 		EMIT("advice load the table anew; what was written since the last flush may be lost\n");
 	else if (active & (BIT(DMR_SPARE_FULL) | BIT(DMR_SPARE_FS_FULL) | BIT(DMR_SPARE_LOW)))

@@ -212,6 +212,56 @@ int dmr_superblock_write(struct dmr_disk *d, const struct dmr_superblock *next, 
 	return dmr_flush(d, DMR_SPARE);
 }
 
+static bool holds_newest(struct dmr_disk *d, unsigned int i)
+{
+	struct dmr_superblock *found = d->sb_image;
+
+	return !dmr_read(d, DMR_SPARE, dmr_copy_offsets[i], found, sizeof(*found)) &&
+	       dmr_superblock_verdict(found, dmr_copy_offsets[i]) == DMR_OK &&
+	       same_update(found, d->sb);
+}
+
+/* Whether a copy on the spare is what was last written. */
+bool dmr_superblock_still_there(struct dmr_disk *d)
+{
+	unsigned int i, copies = dmr_copies(bdev_nr_bytes(d->dev[DMR_SPARE]->bdev));
+
+	for (i = 0; i < copies; i++)
+		if (holds_newest(d, i))
+			return true;
+	return false;
+}
+
+/* Copies that did not take the last update, or were found not to hold it. */
+unsigned int dmr_superblocks_bad(struct dmr_disk *d)
+{
+	unsigned int i, bad = 0, copies = dmr_copies(bdev_nr_bytes(d->dev[DMR_SPARE]->bdev));
+
+	for (i = 0; i < copies; i++)
+		bad += !d->newest[i];
+	return bad;
+}
+
+/*
+ * Reads every copy again.  How many do not hold what was last written, so that the next
+ * update goes to them first; 0 as well when none does, for then there is no order in which
+ * to write them.  Writes nothing.
+ */
+unsigned int dmr_superblock_check(struct dmr_disk *d)
+{
+	unsigned int i, copies = dmr_copies(bdev_nr_bytes(d->dev[DMR_SPARE]->bdev));
+	bool holds[DMR_COPIES_MAX], any = false;
+
+	for (i = 0; i < copies; i++) {
+		holds[i] = holds_newest(d, i);
+		any |= holds[i];
+	}
+	if (!any)
+		return 0;
+	memcpy(d->newest, holds, copies * sizeof(*holds));
+	return dmr_superblocks_bad(d);
+}
+
 /* The superblock against the devices as they are now. */
 int dmr_check_geometry(struct dmr_disk *d)
 {

@@ -207,6 +207,7 @@ static struct dmr_disk *new_disk(struct dm_target *ti)
 	INIT_LIST_HEAD(&d->opened);
 	INIT_LIST_HEAD(&d->queued_orders);
 	INIT_LIST_HEAD(&d->done_orders);
+	INIT_LIST_HEAD(&d->errands);
 	INIT_LIST_HEAD(&d->active);
 	bio_list_init(&d->queued);
 	bio_list_init(&d->done);
