@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The healer's own I/O: synchronous, at most DMR_IO_MAX bytes, from memory that is
- * mapped in the kernel, kmalloc()ed or vmalloc()ed.
+ * The healer's own I/O, and all flushes: synchronous, at most DMR_IO_MAX bytes, from
+ * memory that is mapped in the kernel, kmalloc()ed or vmalloc()ed.
  *
  * Bios come from a pool of the target's own, so that the healer always makes progress.
  * A resource error (memory, congestion) is tried again, with growing pauses, and then
@@ -115,8 +115,8 @@ int dmr_call(struct dmr_disk *d, enum dmr_side side, blk_opf_t opf, u64 offset, 
 			  error);
 	if (side == DMR_SPARE)
 		judge_spare(d, opf, error);
-	else if (dmr_classify(error) == DMR_CLASS_GONE)
-		dmr_breaker_gone(d, error);
+	else if (dmr_classify(error) == DMR_CLASS_GONE && op != DMR_OP_FLUSH)
+		dmr_breaker_gone(d, error); /* the healer's, and a flush may be a user's */
 	return error;
 }
 
@@ -129,30 +129,6 @@ int dmr_write(struct dmr_disk *d, enum dmr_side side, u64 offset, const void *da
 	      unsigned int length)
 {
 	return dmr_call(d, side, REQ_OP_WRITE | REQ_SYNC, offset, (void *)data, length);
-}
-
-/* P2: a flush that failed stays failed, for this table's life. */
-void dmr_flush_failed(struct dmr_disk *d, enum dmr_side side)
-{
-	WRITE_ONCE(d->failed_before, true);
-	if (!dmr_active(d, DMR_FLUSH_FAILED))
-		DMERR("%s: a flush of %s failed: nothing can be written until the table is loaded anew",
-		      dmr_name(d), d->path[side]);
-	dmr_raise(d, DMR_FLUSH_FAILED);
-}
-
-int dmr_flush(struct dmr_disk *d, enum dmr_side side)
-{
-	int error;
-
-	if (dmr_active(d, DMR_FLUSH_FAILED))
-		return -EIO;
-	error = dmr_call(d, side, REQ_OP_WRITE | REQ_PREFLUSH, 0, NULL, 0);
-	if (error)
-		dmr_flush_failed(d, side);
-	else if (dmr_active(d, DMR_FLUSH_FAILED))
-		error = -EIO; /* another one failed meanwhile; see dmr_end_io() */
-	return error;
 }
 
 /*

@@ -8,7 +8,7 @@
  * healer (healer.c), one worker, which alone changes mappings: behind a closed
  * gate it looks at everything again (exclusive.c), stages changes (commit.c),
  * makes them durable (entry_table.c), publishes, completes the bio and opens the
- * gate.  open.c opens and closes a pair, which is what resume and suspend do.
+ * gate.  Flushes wait for their turn (flush.c).  open.c opens and closes a pair, which is what resume and suspend do.
  *
  * Errors are negative errnos within, blk_status_t only in a bio.  Offsets are
  * bytes and blocks 4 KiB, as in format.h, unless a name says sector.
@@ -31,8 +31,11 @@
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
+enum dmr_side { DMR_MAIN, DMR_SPARE, DMR_NOWHERE };
+
 #include "breaker.h"
 #include "compat.h"
+#include "flush.h"
 #include "format.h"
 #include "module_params.h"
 #include "scan.h"
@@ -49,8 +52,6 @@
 #define DMR_IO_MAX 65536u	 /* bytes of one call of the healer */
 #define DMR_YEAR_HOURS (366u * 24)
 #define DMR_FENCED ((1ull << 48) - 1)
-
-enum dmr_side { DMR_MAIN, DMR_SPARE, DMR_NOWHERE };
 
 enum dmr_error_class {
 	DMR_CLASS_NONE,
@@ -113,7 +114,8 @@ struct dmr_bio {
 	u8 side;	  /* where it was sent */
 	bool inside : 1;  /* its gate */
 	bool decided : 1; /* bi_status is the answer */
-	bool fua_failed : 1; /* its write, or the flush that the device makes after it */
+	bool fua : 1;	  /* a write that is to be durable when it ends */
+	bool unflushed : 1; /* where it was sent FUA was taken off it */
 };
 
 enum dmr_order_kind {
@@ -258,7 +260,7 @@ struct dmr_disk {
 	struct mutex pages_lock; /* held while table.pages gets another place, see above */
 
 	/* The healer's. */
-	struct workqueue_struct *wq;
+	struct workqueue_struct *wq, *flush_wq;
 	struct work_struct heal, event;
 	struct delayed_work wake;
 	spinlock_t queue_lock;
@@ -291,6 +293,7 @@ struct dmr_disk {
 	unsigned long causes; /* bits of enum dmr_cause */
 	int last_state;
 	struct dmr_breaker breaker;
+	struct dmr_flusher flushers[2];
 	struct dmr_scan scan;
 	struct dmr_totals totals, totals_cleared;
 	struct dmr_stats __percpu *stats;
@@ -330,7 +333,6 @@ int dmr_map_fill(struct dmr_disk *d, u64 *conflicts);
 void dmr_bio_init(struct dmr_disk *d, struct bio *bio);
 int dmr_route(struct dmr_disk *d, struct bio *bio, bool may_split);
 void dmr_decide(struct bio *bio, blk_status_t status);
-bool dmr_is_flush(const struct bio *bio);
 int dmr_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error);
 
 /* block_io.c */
@@ -340,10 +342,8 @@ int dmr_call(struct dmr_disk *d, enum dmr_side side, blk_opf_t opf, u64 offset, 
 int dmr_read(struct dmr_disk *d, enum dmr_side side, u64 offset, void *data, unsigned int length);
 int dmr_write(struct dmr_disk *d, enum dmr_side side, u64 offset, const void *data,
 	      unsigned int length);
-int dmr_flush(struct dmr_disk *d, enum dmr_side side);
 int dmr_salvage(struct dmr_disk *d, enum dmr_side side, u64 offset, u8 *data, unsigned int length,
 		u8 *bad);
-void dmr_flush_failed(struct dmr_disk *d, enum dmr_side side);
 
 /* cause.c */
 void dmr_raise(struct dmr_disk *d, enum dmr_cause cause);

@@ -21,7 +21,6 @@ struct part {
 	u64 block;
 	unsigned int length, begin, end, at;
 	bool zero, fua;
-	bool failed; /* a write of some part did not succeed at once */
 };
 
 static void copy(const struct part *p, u8 *block, bool to_bio)
@@ -49,17 +48,13 @@ static void copy(const struct part *p, u8 *block, bool to_bio)
 	}
 }
 
-/* What FUA asks for is a flush of its own here, which is remembered when it fails (P2). */
+/* What FUA asks for is a flush of its own. */
 static int write_part_of(struct dmr_disk *d, struct part *p, enum dmr_side side, u64 offset,
 			 unsigned int from, unsigned int to)
 {
 	int error = dmr_write(d, side, offset + from, d->block + from, to - from);
 
-	if (error)
-		p->failed = true;
-	else if (p->fua && dmr_flush(d, side))
-		error = -EROFS;
-	return error;
+	return !error && p->fua && dmr_flush(d, side) ? -EROFS : error;
 }
 
 static int read_main(struct dmr_disk *d, const struct part *p)
@@ -240,7 +235,7 @@ void dmr_exclusive_bio(struct dmr_disk *d, struct bio *bio)
 	struct part p = {
 		.bio = bio,
 		.zero = op == REQ_OP_WRITE_ZEROES,
-		.fua = bio->bi_opf & REQ_FUA,
+		.fua = b->fua,
 	};
 
 	if (op != REQ_OP_READ && !dmr_writable(d)) {
@@ -268,14 +263,6 @@ void dmr_exclusive_bio(struct dmr_disk *d, struct bio *bio)
 		/* Every block is tried, so that a bad one keeps no neighbour unhealed. */
 		if (error && !b->error)
 			b->error = error;
-	}
-	/*
-	 * Every block took the write at once: what failed before was the flush that the
-	 * device makes of FUA, and that of these writes was not told any more what was lost.
-	 */
-	if (b->fua_failed && !p.failed && !b->error) {
-		dmr_flush_failed(d, b->side);
-		b->error = -EROFS;
 	}
 }
 

@@ -182,7 +182,7 @@ static void complete_round(struct dmr_disk *d)
 	while ((bio = bio_list_pop(&d->done))) {
 		int error = dmr_bio(bio)->error;
 
-		if (!error && dmr_is_flush(bio) && dmr_active(d, DMR_FLUSH_FAILED))
+		if (!error && dmr_bio(bio)->fua && dmr_active(d, DMR_FLUSH_FAILED))
 			error = -EROFS;
 		dmr_decide(bio, status_of(error));
 	}

@@ -14,12 +14,10 @@
  * while it maps); where it is more than one run the healer carries it out block by
  * block.  So does it with a write over lost sectors, whose marks must go with it.
  *
- * No lock and no allocation for a healthy region.  A flush goes to both devices; once
- * one has failed every later one fails, for what was lost with it nobody knows.  So does
- * one that was under way then: a device tells of a lost write once, to the flush that
- * comes first.  The flush may also be inside a FUA write, where the block layer makes
- * one of the other; then the write bears its error, see dmr_exclusive_bio().  A
- * discard reaches main only where nothing is remapped: under a remap main may hold
+ * No lock and no allocation for a healthy region.  A flush is one of both devices, and
+ * waits for its turn at each (flush.c); so does a write with FUA where the device would
+ * make a flush of that.  Once one has failed every later one fails, for what was lost with
+ * it nobody knows.  A discard reaches main only where nothing is remapped: under a remap main may hold
  * the only copy of lost sectors, and a slot has nothing to discard.
  */
 #include "dm-remap.h"
@@ -39,28 +37,32 @@ void dmr_bio_init(struct dmr_disk *d, struct bio *bio)
 	memset(b, 0, sizeof(*b));
 	b->side = DMR_NOWHERE;
 	b->start_ns = ktime_get_ns();
+	/* Reads may bear FUA, too, and nothing of them is to be durable. */
+	b->fua = op_is_write(bio_op(bio)) && (bio->bi_opf & REQ_FUA);
 	bio->bi_iter.bi_sector = dm_target_offset(d->ti, bio->bi_iter.bi_sector);
 	b->iter = bio->bi_iter;
 }
 
 static void send_to(struct dmr_disk *d, struct bio *bio, enum dmr_side side, sector_t sector)
 {
-	dmr_bio(bio)->side = side;
+	struct dmr_bio *b = dmr_bio(bio);
+
+	b->side = side;
+	b->unflushed = b->fua && dmr_flushes_for_fua(d->dev[side]->bdev);
+	if (b->unflushed)
+		bio->bi_opf &= ~(REQ_FUA | REQ_POLLED); /* nobody polls where it will wait */
 	bio_set_dev(bio, d->dev[side]->bdev);
 	bio->bi_iter.bi_sector = sector;
 }
 
 static int map_flush(struct dmr_disk *d, struct bio *bio)
 {
-	enum dmr_side side = dm_bio_get_target_bio_nr(bio) ? DMR_SPARE : DMR_MAIN;
-
-	if (dmr_active(d, DMR_FLUSH_FAILED) || dmr_active(d, DMR_COMMIT_FAILED)) {
+	dmr_bio(bio)->side = dm_bio_get_target_bio_nr(bio) ? DMR_SPARE : DMR_MAIN;
+	if (dmr_active(d, DMR_FLUSH_FAILED) || dmr_active(d, DMR_COMMIT_FAILED))
 		dmr_decide(bio, BLK_STS_IOERR);
-		return DM_MAPIO_SUBMITTED;
-	}
-	dmr_bio(bio)->side = side;
-	bio_set_dev(bio, d->dev[side]->bdev);
-	return DM_MAPIO_REMAPPED;
+	else
+		dmr_flush_bio(d, bio);
+	return DM_MAPIO_SUBMITTED;
 }
 
 struct run {
@@ -245,19 +247,6 @@ static bool for_healer(const struct bio *bio, blk_status_t status)
 	return !(status == BLK_STS_AGAIN && (bio->bi_opf & REQ_NOWAIT));
 }
 
-/* A flush, or a write that is to be durable; reads may bear FUA, too, and are neither. */
-bool dmr_is_flush(const struct bio *bio)
-{
-	return bio_op(bio) == REQ_OP_FLUSH ||
-	       (op_is_write(bio_op(bio)) && (bio->bi_opf & (REQ_PREFLUSH | REQ_FUA)));
-}
-
-/* Whether a flush makes part of a FUA write to this device, or may do so below it. */
-static bool flushes_for_fua(struct block_device *bdev)
-{
-	return bdev_write_cache(bdev) && !(queue_is_mq(bdev_get_queue(bdev)) && bdev_fua(bdev));
-}
-
 int dmr_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error)
 {
 	struct dmr_disk *d = ti->private;
@@ -274,12 +263,12 @@ int dmr_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error)
 	if (b->side != DMR_NOWHERE)
 		dmr_count_call(d, b->side, op, !status);
 	if (likely(!status)) {
-		if (unlikely(dmr_is_flush(bio) && dmr_active(d, DMR_FLUSH_FAILED)))
+		if (unlikely(b->unflushed)) {
+			dmr_flush_bio(d, bio);
+			return DM_ENDIO_INCOMPLETE;
+		}
+		if (unlikely(b->fua && dmr_active(d, DMR_FLUSH_FAILED)))
 			status = *error = BLK_STS_IOERR;
-		return count_and_end(d, bio, status);
-	}
-	if (op == DMR_OP_FLUSH && b->side != DMR_NOWHERE) {
-		dmr_flush_failed(d, b->side);
 		return count_and_end(d, bio, status);
 	}
 	if (b->side == DMR_NOWHERE || !for_healer(bio, status))
@@ -287,7 +276,6 @@ int dmr_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error)
 	dmr_debug(2, "%s: sector %llu failed on %s, status %d", dmr_name(d),
 		  (unsigned long long)b->iter.bi_sector, d->path[b->side],
 		  blk_status_to_errno(status));
-	b->fua_failed = dmr_is_flush(bio) && flushes_for_fua(d->dev[b->side]->bdev);
 	/* The bio as it came: parts of it may have been chained below. */
 	bio->bi_iter = b->iter;
 	bio->bi_status = BLK_STS_OK;

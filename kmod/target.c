@@ -161,6 +161,8 @@ static void free_disk(struct dmr_disk *d)
 {
 	unsigned int i;
 
+	if (d->flush_wq)
+		destroy_workqueue(d->flush_wq);
 	if (d->wq)
 		destroy_workqueue(d->wq);
 	dmr_map_free(d);
@@ -203,6 +205,7 @@ static struct dmr_disk *new_disk(struct dm_target *ti)
 	spin_lock_init(&d->queue_lock);
 	spin_lock_init(&d->totals_lock);
 	init_waitqueue_head(&d->retry_wait);
+	dmr_flush_init(d);
 	dmr_scan_init(d);
 	INIT_LIST_HEAD(&d->opened);
 	INIT_LIST_HEAD(&d->queued_orders);
@@ -221,12 +224,13 @@ static struct dmr_disk *new_disk(struct dm_target *ti)
 static int get_basics(struct dmr_disk *d)
 {
 	d->wq = alloc_ordered_workqueue("dm-remap-v4", WQ_MEM_RECLAIM);
+	d->flush_wq = alloc_workqueue("dm-remap-v4-flush", WQ_MEM_RECLAIM, 0);
 	d->sb = kzalloc(sizeof(*d->sb), GFP_KERNEL);
 	d->sb_image = kzalloc(sizeof(*d->sb_image), GFP_KERNEL);
 	d->other = kmalloc(DMR_BLOCK_SIZE, GFP_KERNEL);
 	d->cleared = kzalloc(sizeof(*d->cleared), GFP_KERNEL);
 	d->stats = alloc_percpu(struct dmr_stats);
-	if (!d->wq || !d->sb || !d->sb_image || !d->other || !d->cleared || !d->stats)
+	if (!d->wq || !d->flush_wq || !d->sb || !d->sb_image || !d->other || !d->cleared || !d->stats)
 		return -ENOMEM;
 	return bioset_init(&d->bios, 16, 0, BIOSET_NEED_BVECS);
 }

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Virtual disks for a guest that keep a tape: vm_disks SOCKET TAPE NAME=SECTORS[,BAD]... ...
+// Virtual disks for a guest that keep a tape: vm_disks SOCKET TAPE NAME=SECTORS[,BAD|,orders]...
 //
 // Serves each NAME as an NBD export of zeros in memory on the unix socket SOCKET, until every
 // client has gone again, and writes to TAPE what they were asked for (tape.h). BAD is
 // FIRST+COUNT[@WRITES]: these sectors fail all I/O, from the beginning or once the disk has taken
 // so many writes.
 //
+// What is written to a disk of `orders` is no data of its own but an order to the disk before it:
+// to sector 0, that its next flush is not answered; to sector 1, that this flush fails now, or as
+// soon as it comes. So a guest can have others under way meanwhile. When the client that gives the
+// orders is gone every flush is answered.
+//
 // QEMU's blklogwrites keeps a log for each disk. A pair is two disks, and what was acknowledged is
 // known from a third: a cut has to fall on all of them at once, so here they share one order.
 //
-// A thread for each connection; requests are done one by one, under one lock. It speaks as much NBD
-// as QEMU needs: fixed newstyle, simple replies, flush and FUA.
+// A thread for each connection; requests are done one by one, under one lock, but for a flush that
+// is held. It speaks as much NBD as QEMU needs: fixed newstyle, simple replies, flush and FUA.
 #include <endian.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -18,6 +23,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <condition_variable>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -40,11 +46,15 @@ struct BadRange {
     bool told = false;
 };
 
+enum class NextFlush { passes, waits, fails };
+
 struct ServedDisk {
     std::string name;
     std::vector<char> bytes;
     std::vector<BadRange> bad;
     std::uint64_t writes = 0;
+    bool orders = false;  // for the disk before it
+    NextFlush flush = NextFlush::passes;
 };
 
 [[noreturn]] void fail(const std::string& what) {
@@ -99,6 +109,10 @@ public:
               bool fua) {
         const std::lock_guard lock(mutex_);
         ServedDisk& disk = disks_[number];
+        if (disk.orders) {
+            order(number, offset == 0 ? NextFlush::waits : NextFlush::fails);
+            return 0;
+        }
         if (is_bad(disk, offset, length, true)) return EIO;
         record({TapeEntry::Kind::write, number, fua, 0, offset, length}, data);
         std::copy_n(data, length, disk.bytes.begin() + static_cast<std::ptrdiff_t>(offset));
@@ -106,13 +120,28 @@ public:
         go_bad(number);
         return 0;
     }
-    void flush(std::uint32_t number) {
-        const std::lock_guard lock(mutex_);
+    int flush(std::uint32_t number) {
+        std::unique_lock lock(mutex_);
+        NextFlush& mine = disks_[number].flush;
+        ordered_.wait(lock, [&] { return mine != NextFlush::waits; });
+        if (mine == NextFlush::fails) {
+            mine = NextFlush::passes;
+            return EIO;
+        }
         record({TapeEntry::Kind::flush, number, 0, 0, 0, 0}, nullptr);
+        return 0;
+    }
+    void client_is_gone(std::uint32_t number) {
+        const std::lock_guard lock(mutex_);
+        if (disks_[number].orders) order(number, NextFlush::passes);
     }
     void close() { tape_.close(); }
 
 private:
+    void order(std::uint32_t number, NextFlush flush) {
+        disks_[number - 1].flush = flush;
+        ordered_.notify_all();
+    }
     void record(const TapeEntry& entry, const char* bytes) { tape_.put(entry, bytes); }
     static bool is_bad(const ServedDisk& disk, std::uint64_t offset, std::uint64_t length,
                        bool writing) {
@@ -132,6 +161,7 @@ private:
     }
 
     std::mutex mutex_;
+    std::condition_variable ordered_;
     std::vector<ServedDisk> disks_;
     Recorder tape_;
 };
@@ -171,6 +201,7 @@ public:
         if (negotiate())
             while (request()) {
             }
+        if (disk_ != nullptr) disks_.client_is_gone(disks_.number(*disk_));
     }
 
 private:
@@ -267,7 +298,7 @@ private:
         else if (type == kWrite)
             error = disks_.write(number, offset, length, data_.data(), (flags & kFua) != 0);
         else if (type == kFlush)
-            disks_.flush(number);
+            error = disks_.flush(number);
         else
             error = EINVAL;
         const Reply reply{htobe32(kReply), htobe32(static_cast<std::uint32_t>(error)),
@@ -287,7 +318,7 @@ private:
 ServedDisk parse(const std::string& word) {
     const std::size_t equals = word.find('=');
     if (equals == std::string::npos)
-        fail(word + ": expected NAME=SECTORS[,FIRST+COUNT[@WRITES]]...");
+        fail(word + ": expected NAME=SECTORS[,FIRST+COUNT[@WRITES]|,orders]...");
     ServedDisk disk;
     disk.name = word.substr(0, equals);
     std::size_t at = equals + 1, comma = word.find(',', at);
@@ -296,8 +327,12 @@ ServedDisk parse(const std::string& word) {
         at = comma + 1;
         comma = word.find(',', at);
         const std::string bad = word.substr(at, comma - at);
+        if (bad == "orders") {
+            disk.orders = true;
+            continue;
+        }
         const std::size_t plus = bad.find('+'), when = bad.find('@');
-        if (plus == std::string::npos) fail(bad + ": expected FIRST+COUNT[@WRITES]");
+        if (plus == std::string::npos) fail(bad + ": expected FIRST+COUNT[@WRITES] or orders");
         const std::uint64_t first = std::stoull(bad), count = std::stoull(bad.substr(plus + 1));
         disk.bad.push_back({first * kSector, (first + count) * kSector,
                             when == std::string::npos ? 0 : std::stoull(bad.substr(when + 1))});
@@ -321,9 +356,11 @@ int listen_on(const std::string& path) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc < 4) fail("usage: vm_disks SOCKET TAPE NAME=SECTORS[,FIRST+COUNT[@WRITES]]...");
+    if (argc < 4)
+        fail("usage: vm_disks SOCKET TAPE NAME=SECTORS[,FIRST+COUNT[@WRITES]|,orders]...");
     std::vector<ServedDisk> served;
     for (int i = 3; i < argc; i++) served.push_back(parse(argv[i]));
+    if (served.front().orders) fail(served.front().name + ": there is no disk before it to order");
     const std::size_t count = served.size();
     Disks disks(std::move(served), argv[2]);
     const int listener = listen_on(argv[1]);
