@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cerrno>
 #include <mutex>
-#include <new>
 #include <utility>
 
 namespace dmremap {
@@ -14,7 +13,7 @@ namespace {
 class FlushGuard final : public Device {
 public:
     FlushGuard(std::unique_ptr<Device> inner, std::function<void(const DeviceInfo&, int)> failed)
-        : inner_(std::move(inner)), failed_(std::move(failed)) {}
+        : failed_(std::move(failed)), inner_(std::move(inner)) {}
 
     const DeviceInfo& info() const override { return inner_->info(); }
 
@@ -23,74 +22,87 @@ public:
             inner_->submit(io);
             return;
         }
-        if (stage_.load(std::memory_order_acquire) != Stage::whole) {
-            fail(io, EIO);
-            return;
+        Stage before = Stage::failed;
+        {
+            const std::lock_guard lock(mutex_);
+            before = stage_;
+            if (before != Stage::failed) {
+                io.device = waiting_;
+                waiting_ = &io;
+                stage_ = Stage::asking;
+            }
         }
-        auto* const asked = new (std::nothrow) Asked{*this, io, {}};
-        if (asked == nullptr) {
-            answered(io, ENOMEM);
-            return;
+        if (before == Stage::failed) {
+            io.complete(EIO);
+        } else if (before == Stage::idle) {
+            ask();
         }
-        asked->inner.op = Op::flush;
-        asked->inner.context = asked;
-        asked->inner.done = [](Io& done) {
-            const std::unique_ptr<Asked> mine(static_cast<Asked*>(done.context));
-            mine->guard.answered(mine->outer, done.error);
-        };
-        inner_->submit(asked->inner);
     }
 
 private:
-    struct Asked {
-        FlushGuard& guard;
-        Io& outer;
-        Io inner;
-    };
+    enum class Stage : std::uint8_t { idle, asking, failed };
 
-    enum class Stage : std::uint8_t { whole, telling, told };
-
-    void answered(Io& outer, int error) {
-        // A flush that began before another one failed may have been told the lie.
-        if (error == 0 && stage_.load(std::memory_order_acquire) == Stage::whole) {
-            outer.complete(0);
-        } else {
-            fail(outer, error != 0 ? error : EIO);
-        }
+    // For all that wait by now; then for those that came meanwhile, until none waits. A flush ends
+    // when submit() has returned and the answer is there; whoever comes last goes on.
+    void ask() {
+        do {
+            {
+                const std::lock_guard lock(mutex_);
+                asked_ = std::exchange(waiting_, nullptr);
+            }
+            io_ = Io{};
+            io_.op = Op::flush;
+            io_.context = this;
+            io_.done = [](Io& io) { static_cast<FlushGuard*>(io.context)->answered(io.error); };
+            ends_ = 2;
+            inner_->submit(io_);
+        } while (--ends_ == 0 && more());
     }
 
-    // The first one tells; who comes meanwhile is completed after that, and waited for by nobody.
-    void fail(Io& outer, int error) {
-        Io* waited = nullptr;
+    bool more() {
+        const std::lock_guard lock(mutex_);
+        if (stage_ == Stage::asking && waiting_ == nullptr) {
+            stage_ = Stage::idle;
+        }
+        return stage_ == Stage::asking;
+    }
+
+    // With the last completion the guard may be gone.
+    void answered(int error) {
+        Io *asked = nullptr, *waited = nullptr;
+        if (error != 0) {
+            failed_(info(), error);
+        }
         {
-            std::unique_lock lock(mutex_);
-            if (stage_ == Stage::telling) {
-                outer.device = waiting_;
-                outer.error = error;
-                waiting_ = &outer;
-                return;
-            }
-            if (stage_ == Stage::whole) {
-                stage_ = Stage::telling;
-                lock.unlock();
-                failed_(info(), error);
-                lock.lock();
-                stage_ = Stage::told;
+            const std::lock_guard lock(mutex_);
+            asked = std::exchange(asked_, nullptr);
+            if (error != 0) {
+                stage_ = Stage::failed;
                 waited = std::exchange(waiting_, nullptr);
             }
         }
-        while (waited != nullptr) {
-            Io& io = *std::exchange(waited, static_cast<Io*>(waited->device));
-            io.complete(io.error);
+        if (--ends_ == 0 && more()) {
+            ask();
         }
-        outer.complete(error);
+        complete(asked, error);
+        complete(waited, EIO);
     }
 
-    std::unique_ptr<Device> inner_;
+    static void complete(Io* io, int error) {
+        while (io != nullptr) {
+            Io& ended = *std::exchange(io, static_cast<Io*>(io->device));
+            ended.complete(error);
+        }
+    }
+
     std::function<void(const DeviceInfo&, int)> failed_;
-    std::atomic<Stage> stage_{Stage::whole};  // changed with the mutex held
-    std::mutex mutex_;
-    Io* waiting_ = nullptr;  // linked through their `device`; for failed_ to have run
+    std::mutex mutex_;  // the next three
+    Stage stage_ = Stage::idle;
+    Io* waiting_ = nullptr;  // linked through their `device`
+    Io* asked_ = nullptr;    // likewise: for whom the device flushes
+    Io io_;
+    std::atomic<int> ends_{0};
+    const std::unique_ptr<Device> inner_;  // ended first, with its threads
 };
 
 }  // namespace
