@@ -17,8 +17,8 @@
  * No lock and no allocation for a healthy region.  A flush is one of both devices, and
  * waits for its turn at each (flush.c); so does a write with FUA where the device would
  * make a flush of that.  Once one has failed every later one fails, for what was lost with
- * it nobody knows.  A discard reaches main only where nothing is remapped: under a remap main may hold
- * the only copy of lost sectors, and a slot has nothing to discard.
+ * it nobody knows.  A discard reaches main only where nothing is remapped: under a remap
+ * main may hold the only copy of lost sectors, and a slot has nothing to discard.
  */
 #include "dm-remap.h"
 
