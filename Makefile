@@ -120,9 +120,10 @@ torture:
 # The core alone, but for what takes long to set up (build/bin/core_bench runs all); what a million
 # remaps cost; what readers of the control files and a scan cost; then every way to serve an image as a
 # file, side by side. BENCH='--loads randread-16 --rounds 3' makes the last one shorter. Configured anew, for
-# Google Benchmark may have come since.
+# Google Benchmark may have come since. FUSE=latest adds the bare daemon with the newest libfuse, by
+# /dev/fuse and by its FUSE over io_uring (tests/bench/latest_fuse), where that can be had.
 bench:
-	@scripts/deps build bench
+	@scripts/deps build bench $(if $(filter latest,$(FUSE)),bench-latest)
 	@$(MAKE) --no-print-directory build/build.ninja
 	@cmake build >/dev/null
 	cmake --build build -j $(JOBS) --target bench_programs
@@ -130,7 +131,9 @@ bench:
 	build/bin/opening 1000000
 	DMREMAP_BIN=$(CURDIR)/build/bin tests/bench/polling.py
 	DMREMAP_BIN=$(CURDIR)/build/bin tests/bench/scan.py
-	DMREMAP_BIN=$(CURDIR)/build/bin tests/bench/bench.py $(BENCH)
+	$(if $(filter latest,$(FUSE)),tests/bench/latest_fuse build-fuse || [ $$? = 77 ])
+	DMREMAP_BIN=$(CURDIR)/build/bin $(if $(filter latest,$(FUSE)),DMREMAP_LATEST_FUSE=$(CURDIR)/build-fuse) \
+	    tests/bench/bench.py $(BENCH)
 
 # Bugs planted in a copy of the tree, one at a time; MUTANTS='zero-as-discard unmap-*' for some.
 mutants:
@@ -162,7 +165,7 @@ install: all
 	DESTDIR="$(DESTDIR)" cmake --install build --prefix "$(PREFIX)"
 
 clean:
-	rm -rf build build-asan build-tsan build-fuzz build-coverage build-mutants build-vm
+	rm -rf build build-asan build-tsan build-fuzz build-fuse build-coverage build-mutants build-vm
 
 help:
 	@echo 'make           build; the programs are in build/bin/'
@@ -178,6 +181,7 @@ help:
 	@echo 'make fuzz      fuzz every parser and opener, SECONDS=60 each (clang; TARGETS=...)'
 	@echo 'make torture   power cuts, kill -9, random operations, races: fresh seeds for MINUTES=60'
 	@echo 'make bench     how fast, beside a bare FUSE daemon, qemu-storage-daemon and nbdkit (BENCH=...)'
+	@echo 'make bench FUSE=latest  the same, and the bare daemon with the newest libfuse of Debian, built here'
 	@echo 'make mutants   plant bugs in a copy of the tree; which test catches each? (MUTANTS=...)'
 	@echo 'make coverage  which lines of core/ the tests run'
 	@echo 'make lint      formatting, clang-tidy, shellcheck, licence lines'

@@ -16,6 +16,8 @@ end, how much memory the serving processes hold, against what they held before t
   nbdfuse   nbdkit file behind nbdfuse -C4
   ours      dmremapfs;  ours-1, ours-10: with 1 and 10 % of the blocks remapped
   uring     dmremapfs with io_uring=on; left out where the kernel does not offer it
+  latest    the bare daemon with the newest libfuse; latest-u: by that libfuse's FUSE over io_uring, and
+            left out where the kernel does not offer it. Both only in `make bench FUSE=latest`
 
 What ours-10 pays against ours: hardly a region is without a remap, so each request is looked up in
 the map (`core_bench --benchmark_filter='filter|cut'` prints that alone), and a long one is cut at
@@ -53,10 +55,21 @@ LOADS = {
 }
 COMPARED = ["raw", "null", "bare", "qsd", "nbdfuse", "ours"]
 CONTENDERS = ["raw", "null", "bare", "qsd", "nbdfuse", "ours", "ours-1", "ours-10", "uring"]
+LATEST = os.environ.get("DMREMAP_LATEST_FUSE")  # the folder that latest_fuse has filled
+if LATEST:
+    CONTENDERS += ["latest", "latest-u"]
 
 
 def tool(name):
     return os.path.join(BIN, name)
+
+
+def io_uring_offered():
+    try:
+        with open("/sys/module/fuse/parameters/enable_uring") as switch:
+            return switch.read().strip() == "Y"
+    except OSError:
+        return False
 
 
 def wait_for(path, process):
@@ -94,6 +107,12 @@ class Contender:
             return True
         if kind in ("null", "bare"):
             return self.spawn([tool("plain_daemon"), kind, self.image, self.mountpoint])
+        if kind == "latest":
+            over_io_uring = self.name == "latest-u"
+            if over_io_uring and not io_uring_offered():
+                return False  # libfuse would go on by /dev/fuse, and not say so
+            return self.spawn([os.path.join(LATEST, "plain_daemon"), "bare", self.image,
+                               self.mountpoint] + ["io_uring"] * over_io_uring)
         if kind == "qsd":
             self.path = os.path.join(self.mountpoint, "..", "qsd.file")
             open(self.path, "wb").close()
@@ -270,9 +289,12 @@ def machine():
     commands = (["fio", "--version"], [tool("dmremapfs"), "--version"],
                 ["fusermount3", "--version"], ["qemu-storage-daemon", "--version"],
                 ["nbdkit", "--version"], ["nbdfuse", "--version"])
+    versions = [first_line(command) for command in commands]
+    if LATEST:
+        versions.append("latest: libfuse " + first_line(["cat", os.path.join(LATEST, "version")]))
     return {"processor": processor(), "processors": os.cpu_count(), "kernel": platform.release(),
             "load_before": float(load_before), "date": time.strftime("%Y-%m-%d %H:%M:%S %Z"),
-            "versions": [first_line(command) for command in commands]}
+            "versions": versions}
 
 
 def print_header(about, options):

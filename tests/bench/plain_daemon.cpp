@@ -3,7 +3,10 @@
 // one file and does nothing but pread and pwrite (bare), and one that answers at once and touches
 // nothing (null). Same libfuse, same options as dmremapfs, four threads with cloned descriptors.
 //
-//   plain_daemon bare|null IMAGE MOUNTPOINT      serves MOUNTPOINT/disk.img until unmounted
+//   plain_daemon bare|null IMAGE MOUNTPOINT [OPTIONS]
+//
+// serves MOUNTPOINT/disk.img until unmounted, with further options for libfuse: -o io_uring where
+// it has that (latest_fuse builds this with one that has).
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,6 +15,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 
 #include "fuse/filesystem.h"
 #include "fuse/fuse_api.h"
@@ -91,8 +95,8 @@ void fsync(fuse_req_t request, fuse_ino_t, int, fuse_file_info*) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc != 4) {
-        std::fprintf(stderr, "usage: %s bare|null IMAGE MOUNTPOINT\n", argv[0]);
+    if (argc != 4 && argc != 5) {
+        std::fprintf(stderr, "usage: %s bare|null IMAGE MOUNTPOINT [OPTIONS]\n", argv[0]);
         return 2;
     }
     null = std::strcmp(argv[1], "null") == 0;
@@ -112,7 +116,10 @@ int main(int argc, char** argv) {
     operations.fsync = fsync;
     fuse_args arguments = FUSE_ARGS_INIT(0, nullptr);
     fuse_opt_add_arg(&arguments, argv[0]);
-    fuse_opt_add_arg(&arguments, "-omax_read=1048576,default_permissions,fsname=plain_daemon");
+    const std::string further = argc == 5 ? std::string(",") + argv[4] : "";
+    fuse_opt_add_arg(
+        &arguments,
+        ("-omax_read=1048576,default_permissions,fsname=plain_daemon" + further).c_str());
     fuse_session* session = fuse_session_new(&arguments, &operations, sizeof(operations), nullptr);
     if (session == nullptr || fuse_session_mount(session, argv[3]) != 0) return 1;
     fuse_loop_config* config = fuse_loop_cfg_create();
