@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <mutex>
 
 #include "core/device/aligned_buffers.h"
 #include "core/device/call_way.h"
@@ -69,6 +70,10 @@ private:
     // Moves all of it: call(data, length, offset) is one pread or pwrite.
     template <class Byte, class Call>
     int transfer(std::uint64_t offset, Byte* data, std::uint64_t length, Call call);
+    // Through the page cache one write or flush at a time: see file_device.h.
+    std::unique_lock<std::mutex> turn() {
+        return file_.direct ? std::unique_lock<std::mutex>() : std::unique_lock(turn_);
+    }
     bool aligned(const void* data) const {
         return reinterpret_cast<std::uintptr_t>(data) % file_.memory_alignment == 0;
     }
@@ -78,6 +83,7 @@ private:
     AlignedBuffers buffers_;
     std::shared_ptr<ThreadPool> pool_;
     const CallWay way_;
+    std::mutex turn_;
 };
 
 bool FileDevice::fits(const Io& io) const {
@@ -91,7 +97,7 @@ bool FileDevice::start(Io& io, IoLoop& loop) {
     if (io.op != Op::flush && (!moves_data(io) || !fits(io) || io.length == 0 ||
                                io.length > kPieceMax || !aligned(io.data)))
         return false;
-    if (io.op != Op::read && file_.info.read_only) return false;
+    if (io.op != Op::read && (file_.info.read_only || !file_.direct)) return false;
     io.device = this;
     io.moved = [](Io& done, std::int64_t moved) {
         static_cast<FileDevice*>(done.device)->finish(done, moved);
@@ -159,6 +165,7 @@ int FileDevice::read(std::uint64_t offset, std::byte* data, std::uint64_t length
 }
 
 int FileDevice::write(std::uint64_t offset, const std::byte* data, std::uint64_t length) {
+    const auto alone = turn();
     const auto call = [this](const std::byte* from, std::uint64_t size, off_t at) {
         return ::pwrite(file_.fd.get(), from, size, at);
     };
@@ -201,6 +208,7 @@ int FileDevice::write_zeros(std::uint64_t offset, std::uint64_t length) {
 // Of a block device, too, this sends a flush of the drive's cache.
 int FileDevice::flush() {
     if (file_.info.read_only) return 0;
+    const auto alone = turn();
     while (::fdatasync(file_.fd.get()) != 0)
         if (errno != EINTR) return errno;
     return 0;

@@ -2,7 +2,9 @@
 // A block device or an image file as a Device.
 //
 // Errors are known at the moment they happen (P9): I/O is direct where the file system can do it in
-// units of 512 bytes, otherwise every write is O_DSYNC, and the device's note says so.
+// units of 512 bytes, otherwise every write is O_DSYNC, and the device's note says so. There a
+// write ends with a flush of its own, and of two that are under way at once the kernel may tell the
+// wrong one of an error, once: so writes and flushes are made one at a time.
 //
 // An image's logical block is always 512: what lies on it (a file system, the geometry a spare
 // records) was made with that, and must not change when the image is copied to a host whose file

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cerrno>
+#include <thread>
 
 namespace dmremap::test {
 
@@ -71,6 +72,18 @@ bool Syscalls::fails(bool flush) {
     }
 }
 
+// Gives way, so that who may come in meanwhile does.
+Syscalls::Inside::Inside(Syscalls* calls) : calls_(calls) {
+    if (calls_ == nullptr) return;
+    const unsigned now = ++calls_->inside_;
+    for (unsigned most = calls_->most_; most < now;)
+        if (calls_->most_.compare_exchange_weak(most, now)) break;
+    std::this_thread::yield();
+}
+Syscalls::Inside::~Inside() {
+    if (calls_ != nullptr) --calls_->inside_;
+}
+
 }  // namespace dmremap::test
 
 using dmremap::test::Syscalls;
@@ -96,6 +109,7 @@ ssize_t __wrap_pread64(int fd, void* data, size_t length, off_t offset) {
 
 ssize_t __wrap_pwrite64(int fd, const void* data, size_t length, off_t offset) {
     Syscalls* const faults = dmremap::test::current;
+    const Syscalls::Inside inside(faults);
     if (faults == nullptr) return __real_pwrite64(fd, data, length, offset);
     const Syscalls::Answer answer = faults->transfer(length);
     if (answer.as_it_is) return __real_pwrite64(fd, data, length, offset);
@@ -105,6 +119,7 @@ ssize_t __wrap_pwrite64(int fd, const void* data, size_t length, off_t offset) {
 
 int __wrap_fdatasync(int fd) {
     Syscalls* const faults = dmremap::test::current;
+    const Syscalls::Inside inside(faults);
     return faults != nullptr && faults->fails(true) ? -1 : __real_fdatasync(fd);
 }
 

@@ -58,12 +58,26 @@ public:
     Answer transfer(std::uint64_t length);
     bool fails(bool flush);  // and sets errno
 
+    // Writes and flushes that were under way at once, at most.
+    unsigned most_at_once() const { return most_; }
+    class Inside {
+    public:
+        explicit Inside(Syscalls* calls);
+        ~Inside();
+        Inside(const Inside&) = delete;
+        Inside& operator=(const Inside&) = delete;
+
+    private:
+        Syscalls* const calls_;
+    };
+
 private:
     bool strikes();
 
     SyscallFault fault_;
     std::atomic<bool> ended_{true};
     std::atomic<std::uint64_t> calls_{0}, struck_{0}, flushes_{0};
+    std::atomic<unsigned> inside_{0}, most_{0};
 };
 
 }  // namespace dmremap::test
