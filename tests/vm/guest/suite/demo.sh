@@ -19,6 +19,7 @@ a_demo() {
 demo_table() { echo "0 ${1:-20480} dm-remap-v4 /dev/any-main /dev/any-spare"; }
 inject() { message inject "$@"; }
 stat_of() { message stats | sed -n "s/^$1 //p"; }
+scan_is() { [ "$(stat_of scan_state)" = "$1" ]; }
 state_is() { message health | grep -q "^state $1\$"; }
 ram_disks() { find_disks | wc -l; }
 find_disks() {
@@ -228,6 +229,24 @@ vanishes() {
     spare_is_whole
 }
 check 'P6 a device that vanishes takes nothing with it' vanishes
+
+# Nobody but the scan asks for the spare here.
+spare_comes_back() {
+    a_demo
+    message remap 800 8
+    inject spare vanish
+    # How far it is cannot be kept, but the order is in force.
+    refused '' message scan start
+    until_true scan_is waiting
+    message health | grep -q '^causes.* spare_gone' || fail "$(message health)"
+    inject spare return
+    until_true scan_is idle
+    same 'passes' 1 "$(stat_of scan_passes)"
+    same 'retired_pages' 0 "$(stat_of retired_pages)"
+    state_is healthy
+    spare_is_whole
+}
+check 'P6 a scan waits for a spare that is gone, and notices that it is back' spare_comes_back
 
 reloads() {
     a_demo
