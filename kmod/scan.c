@@ -13,7 +13,8 @@
  * of the metadata: a pass that goes on behind its last region begins with its first page.
  *
  * What fails for another reason than the medium's says nothing of the place: the region is
- * read again later, and after SCAN_TRIES left out of this pass; a page is left out at once.
+ * read again later, and after SCAN_TRIES left out of this pass.  So is a page that the spare
+ * says nothing of, without more tries than its reads make.
  * Nothing is read while the disk cannot be written or a device does not answer; but for one
  * block now and then, since somebody must notice that it is back.
  *
@@ -258,7 +259,7 @@ static unsigned long scan_metadata(struct dmr_disk *d, u64 orders, bool *ended)
 	bool skip, skipped;
 
 	dmr_scan_give(d, &order);
-	/* Of one that no answer was had for twice. */
+	/* The first one of this errand; one behind others begins the next errand. */
 	skip = check.unknown && check.page == first && !dmr_scan_hindered(d);
 	mutex_lock(&s->lock);
 	s->repairs += check.repaired;
