@@ -3,8 +3,9 @@
 # The words of pair.sh and lib.sh are set there.
 # shellcheck disable=SC2154,SC2034
 # Measures what the target costs: beside dm-linear over the same main, in one boot and interleaved, without
-# remaps and with a tenth of the blocks remapped, scattered and together; loaded and unloaded 100 times; the
-# memory that remaps take. Run by `make bench-vm` and by nothing else; its lines begin with `# bench`.
+# remaps and with a tenth of the blocks remapped, together, evenly spread, and scattered by chance; loaded and
+# unloaded 100 times; the memory that remaps take. Run by `make bench-vm` and by nothing else; its lines begin
+# with `# bench`.
 #
 # Judges nothing but that all this works. Main and spare are null_blk's, in memory, and once each request
 # takes them 100 microseconds, as it takes a good SSD, and once no time at all: then every instruction shows.
@@ -43,14 +44,14 @@ forgetful() {
     second=$(($(sed -n 's/.*"second_table_offset_bytes": \([0-9]*\).*/\1/p' examined) / 512))
     echo "0 $first linear $1 0"
     at=$first
-    # shellcheck disable=SC2013  # one number a line
-    for copy in $(sed -n 's/.*"offset_bytes": \([0-9]*\).*/\1/p' examined); do
+    sed -n 's/.*"offset_bytes": \([0-9]*\).*/\1/p' examined >copies
+    while read -r copy; do
         copy=$((copy / 512))
         if [ "$copy" -lt "$at" ] || [ "$copy" -ge "$second" ]; then continue; fi
         [ "$copy" = "$at" ] || echo "$at $((copy - at)) zero"
         echo "$copy 2048 linear $1 $copy"
         at=$((copy + 2048))
-    done
+    done <copies
     echo "$at $((second - at)) zero"
     echo "$second $((end - second)) linear $1 $second"
 }
@@ -112,9 +113,11 @@ time_of() {  # DEVICE RW SIZE BYTES
         --thread --norandommap --randrepeat=0 --output-format=terse --terse-version=3 | awk -F ';' '{ print $40 + $81 }'
 }
 
-compare() {  # WHAT
+small='randread 4k 8m:randwrite 4k 8m'
+compare() {  # WHAT WAYS
     local way
-    for way in 'randread 4k 8m' 'randwrite 4k 8m' 'read 1m 128m' 'write 1m 128m'; do
+    echo "$2" | tr : '\n' >ways
+    while read -r way; do
         rm -f plain ours
         for _ in $(seq "$ROUNDS"); do
             # shellcheck disable=SC2086
@@ -124,7 +127,12 @@ compare() {  # WHAT
         done
         say "$1, ${way% *}: dm-linear $(median <plain), dm-remap-v4 $(median <ours) microseconds a request; speed" \
             "$(echo "$(median <plain) $(median <ours)" | awk '{ printf "%.3f", $1 / $2 }')"
-    done
+    done <ways
+}
+# Of every ten blocks one, and in what order they went to their slots chance has it, too.
+by_chance() {
+    awk 'BEGIN { srand(7); for (at = 0; at < 32768; at += 80) print rand(), at + 8 * int(rand() * 10) }' |
+        awk '$2 < 32768' | sort -n | cut -d ' ' -f 2
 }
 
 beside_linear() {  # NANOSECONDS of a request
@@ -138,10 +146,10 @@ beside_linear() {  # NANOSECONDS of a request
     dmsetup create plain --table "0 $(sectors_of "$main") linear $main 0"
     # Both have it open: device-mapper shares a device among its own.
     up
-    compare 'no remap'
+    compare 'no remap' "$small:read 1m 128m:write 1m 128m"
     for at in 0 10240 20480; do message remap "$at" 1088 >/dev/null; done
     same 'active_mappings' 408 "$(number active_mappings)"
-    compare 'a tenth remapped, in three places'
+    compare 'a tenth remapped, in three places' "$small:read 1m 128m:write 1m 128m"
     message unmap 0 32768 >/dev/null
     at=0
     while [ $at -lt 32768 ]; do
@@ -149,7 +157,11 @@ beside_linear() {  # NANOSECONDS of a request
         at=$((at + 80))
     done
     same 'active_mappings' 410 "$(number active_mappings)"
-    compare 'each tenth block remapped'
+    compare 'each tenth block remapped' "$small:read 1m 128m:write 1m 128m"
+    message unmap 0 32768 >/dev/null
+    for at in $(by_chance); do message remap "$at" 8 >/dev/null; done
+    at_least 'active_mappings' "$(number active_mappings)" 409
+    compare 'a tenth remapped by chance' "$small"
 }
 say "the kernel's clock is $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
 say '100 us a request:'
