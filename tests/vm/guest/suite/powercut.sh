@@ -23,7 +23,7 @@ a_life() {
         dmsetup suspend "$name"
         dmsetup load "$name" --table "$(table)"
         dmsetup resume "$name"
-        message scan start
+        message scan start || true # the last pass may still be under way, and goes on
         message unmap "$((round * 1200))" 40
         dmsetup suspend "$name"
         dmsetup resume "$name"
