@@ -43,6 +43,11 @@ ScanRecord load_scan_record(const dmr_superblock& sb) {
     record.pass_end = dmr_le64(sb.scan_pass_end);
     record.passes = dmr_le64(sb.scan_passes);
     record.found = dmr_le64(sb.scan_found);
+    for (unsigned i = 0; i < dmr_history_days(&sb); i++) {
+        const dmr_day& day = sb.history[i];
+        record.days.at(i) = {dmr_le32(day.day), dmr_le32(day.remaps), dmr_le32(day.lost),
+                             dmr_le32(day.errors)};
+    }
     if ((dmr_le32(sb.compat) & DMR_COMPAT_SCAN) == 0) {
         return record;
     }
@@ -52,11 +57,6 @@ ScanRecord load_scan_record(const dmr_superblock& sb) {
         record.state = dmr_le32(sb.scan_state);
         record.begin = dmr_le64(sb.scan_begin);
         record.end = dmr_le64(sb.scan_end);
-    }
-    for (unsigned i = 0; i < dmr_history_days(&sb); i++) {
-        const dmr_day& day = sb.history[i];
-        record.days.at(i) = {dmr_le32(day.day), dmr_le32(day.remaps), dmr_le32(day.lost),
-                             dmr_le32(day.errors)};
     }
     return record;
 }

@@ -419,6 +419,32 @@ TEST(Mistakes, M20_AnUnmapPaysWhatItsPageIsOwed) {
     EXPECT_EQ(read_sectors(*pair.disk, 80, 8), pattern(80, 8, 1));
 }
 
+// Of one order the blocks of the first page leave it durable once, and owed a copy, for a while;
+// those of the second are refused, and tried again when that copy is made.
+TEST(Mistakes, M20_AnUnmapOverTwoPagesWaitsForWhatTheFirstIsOwed) {
+    constexpr std::uint64_t kBlocks = 16;
+    constexpr std::uint64_t kPerPage = 4096 / DMR_ENTRY_SIZE;
+    constexpr std::uint64_t kFirst = 8 * (kPerPage - kBlocks / 2);
+    Opened pair;
+    const dmr_superblock geometry = pair.superblock();
+    const auto refuses = [&geometry](int copy, std::uint64_t page, unsigned times) {
+        return "spare bad write " +
+               std::to_string(dmr_page_offset(&geometry, copy, page) / kSector) +
+               " error=ENOSPC times=" + std::to_string(times) + "\n";
+    };
+    ASSERT_EQ(pair.disk->remap(0, 8 * (kPerPage + kBlocks)).changed, kPerPage + kBlocks);
+    pair.plan->apply(refuses(1, 0, 3) + refuses(0, 1, 1));
+    const RangeResult result = pair.disk->unmap(kFirst, 8 * kBlocks, false);
+    EXPECT_EQ(result.changed + result.refused, kBlocks);
+    EXPECT_EQ(read_sectors(*pair.disk, kFirst, 8 * kBlocks), pattern(kFirst, 8 * kBlocks, 1));
+    EXPECT_EQ(pair.disk->status().retired_pages, 0u);
+    EXPECT_EQ(pair.disk->status().state, State::healthy);
+    EXPECT_EQ(pair.disk->unmap(kFirst, 8 * kBlocks, false).refused, 0u);
+    pair.reopen();
+    EXPECT_EQ(pair.disk->status().slots_used, kPerPage);
+    EXPECT_EQ(read_sectors(*pair.disk, kFirst, 8 * kBlocks), pattern(kFirst, 8 * kBlocks, 1));
+}
+
 // The block has moved from a bad slot, whose old claim is to be erased with the next commit. That
 // is refused once, for want of room or of the device, and no reason to let the unmap go.
 TEST(Mistakes, M20_AnUnmapWaitsForAnErasureThatIsTriedAgain) {
