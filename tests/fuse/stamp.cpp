@@ -36,6 +36,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/device/aligned_buffers.h"
 #include "core/device/fault_text.h"
 
 namespace {
@@ -75,10 +76,11 @@ Bytes content(std::uint64_t sector, std::uint32_t version) {
 std::string at_sector(std::uint64_t sector) { return " at sector " + std::to_string(sector); }
 
 // Memory and offsets fit for direct I/O.
-std::byte* aligned(std::uint64_t bytes) {
-    void* memory = nullptr;
-    if (::posix_memalign(&memory, 4096, bytes) != 0) fail("no memory");
-    return static_cast<std::byte*>(memory);
+dmremap::AlignedMemory aligned(std::uint64_t bytes) {
+    constexpr std::uint64_t kUnit = dmremap::AlignedBuffers::kAlignment;
+    dmremap::AlignedMemory memory = dmremap::allocate_aligned((bytes + kUnit - 1) / kUnit * kUnit);
+    if (!memory) fail("no memory");
+    return memory;
 }
 
 int open_disk(const char* path, int flags) {
@@ -150,7 +152,8 @@ private:
     void write(unsigned thread) {
         std::mt19937_64 random(seed_ * kThreads + thread);
         const int fd = open_disk(disk_, O_RDWR | (thread == 0 ? O_DSYNC : 0));
-        std::byte* const data = aligned(kChunk * kSector);
+        const dmremap::AlignedMemory memory = aligned(kChunk * kSector);
+        std::byte* const data = memory.get();
         const std::uint64_t chunks = states_.size() / kChunk;
         for (;;) {
             if (random() % 16 == 0) {
@@ -170,7 +173,6 @@ private:
             if (!write_some(fd, data, first, count, ++version_ | (zeros ? kZeros : 0), false))
                 break;
         }
-        std::free(data);
         ::close(fd);
     }
 
@@ -276,7 +278,8 @@ private:
     const std::span<State> states_;
     const std::vector<bool> bad_;
     const int fd_;
-    std::byte* const data_ = aligned(kAtOnce * kSector);
+    const dmremap::AlignedMemory memory_ = aligned(kAtOnce * kSector);
+    std::byte* const data_ = memory_.get();
     std::uint64_t lost_ = 0;
 };
 
