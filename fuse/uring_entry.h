@@ -57,6 +57,8 @@ public:
     void enroll(io_uring_sqe& command, int descriptor);
     void commit(io_uring_sqe& command, int descriptor);
 
+    std::uint16_t queue() const { return queue_; }
+
     // A command ended. True: a request is here, and the buffers are ours until commit(). False: the
     // entry is out of use, and what the buffers hold is nothing.
     bool fetched(int result);

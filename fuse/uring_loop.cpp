@@ -19,10 +19,11 @@ namespace dmremap {
 
 thread_local UringLoop* UringLoop::mine_ = nullptr;
 
-UringLoop::UringLoop(Filesystem& filesystem, int descriptor, Elsewhere elsewhere)
+UringLoop::UringLoop(Filesystem& filesystem, int descriptor, UringCrowd& crowd, Elsewhere elsewhere)
     : CallRing(IORING_SETUP_SQE128),
       filesystem_(filesystem),
       descriptor_(descriptor),
+      crowd_(crowd),
       elsewhere_(std::move(elsewhere)),
       wake_(::eventfd(0, EFD_CLOEXEC)) {
     if (!wake_)
@@ -96,6 +97,8 @@ void UringLoop::failed(UringRequest& request, int result) {
 void UringLoop::handle(UringRequest& request) {
     const UringEntry& entry = request.entry;
     const fuse_in_header& header = entry.header();
+    request.counted = true;
+    place_.serve(entry.queue(), crowd_.enter(entry.queue()));
     request.holders = 1;
     if (!entry.sound()) {
         request.entry.answer(EIO, 0);
@@ -167,6 +170,7 @@ bool UringLoop::send(UringRequest& request) {
     io_uring_sqe* const command = next_entry();
     if (command == nullptr) return false;
     if (std::exchange(request.of_the_disk, false)) at_the_disk_--;
+    if (std::exchange(request.counted, false)) crowd_.leave(request.entry.queue());
     if (request.enrolled)
         request.entry.commit(*command, descriptor_);
     else

@@ -11,6 +11,8 @@
 // hands the entry over: a list, and an eventfd that the ring reads. An entry is handed over when
 // its last holder lets it go, so that nobody reads a message while the next one is put there.
 //
+// Where a loop runs is the matter of uring_place.h.
+//
 // The kernel's end is told by other means (ring_loop.h waits for it): an entry whose command failed
 // is out of use, and no sign that others are. Entries whose answer comes after the end are dropped.
 #pragma once
@@ -26,6 +28,7 @@
 #include "fuse/call_ring.h"
 #include "fuse/reply_channel.h"
 #include "fuse/uring_entry.h"
+#include "fuse/uring_place.h"
 
 namespace dmremap {
 
@@ -44,6 +47,7 @@ struct alignas(64) UringRequest final : ReplyTaker {
     UringRequest* next = nullptr;  // of those that were handed over
     std::atomic<int> holders{0};   // who still needs the buffers: who answers, who reads
     bool of_the_disk = false;      // its data is under way there
+    bool counted = false;          // in the crowd of its queue
     bool enrolled = false;         // the kernel has put requests there: commands are commits
 };
 
@@ -54,7 +58,7 @@ public:
     // lead to release() twice: by the answer, and by whoever needs the message no longer. It must
     // not block. `descriptor` is one of the mount's. Throws Refusal(system).
     using Elsewhere = std::function<void(UringRequest&)>;
-    UringLoop(Filesystem& filesystem, int descriptor, Elsewhere elsewhere);
+    UringLoop(Filesystem& filesystem, int descriptor, UringCrowd& crowd, Elsewhere elsewhere);
 
     // Before run(): an entry for a queue of the kernel's. Throws bad_alloc.
     void add_entry(std::uint16_t queue);
@@ -89,6 +93,8 @@ private:
 
     Filesystem& filesystem_;
     const int descriptor_;
+    UringCrowd& crowd_;
+    UringPlace place_;
     const Elsewhere elsewhere_;
     const UniqueFd wake_;
     std::uint64_t wakes_ = 0;  // what the ring reads from it

@@ -42,9 +42,10 @@ UringServer::UringServer(Filesystem& filesystem, int descriptor, unsigned most_l
                          const UringLoop::Elsewhere& elsewhere) {
     const unsigned loops = std::min(
         most_loops, std::clamp(std::thread::hardware_concurrency(), kLeastLoops, kMostLoops));
-    for (unsigned i = 0; i < loops; i++)
-        loops_.push_back(std::make_unique<UringLoop>(filesystem, descriptor, elsewhere));
     const unsigned queues = possible_processors();
+    crowd_.emplace(queues);
+    for (unsigned i = 0; i < loops; i++)
+        loops_.push_back(std::make_unique<UringLoop>(filesystem, descriptor, *crowd_, elsewhere));
     const unsigned depth = std::clamp(kInAll / queues, kLeastInAQueue, kMostInAQueue);
     const unsigned shared_by = std::min(loops, kLoopsOfAQueue);
     for (unsigned i = 0; i < depth; i++)

@@ -47,6 +47,7 @@ private:
     void serve(UringLoop& loop);
     void enter(Phase phase);
 
+    std::optional<UringCrowd> crowd_;
     std::vector<std::unique_ptr<UringLoop>> loops_;
     std::size_t turns_ = 0;  // of enrolling
     std::optional<std::barrier<>> turn_;
