@@ -9,6 +9,7 @@
 #include <linux/blkdev.h>
 #include <linux/err.h>
 #include <linux/version.h>
+#include <linux/workqueue.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
 #error "dm-remap-v4 needs Linux 6.1 or later"
@@ -31,6 +32,13 @@
 #include <linux/kernel.h>
 #else
 #include <linux/hex.h>
+#endif
+
+/* The queue for work that waits, on any processor, has another name from 6.17 on. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+#define dmr_unbound_wq system_unbound_wq
+#else
+#define dmr_unbound_wq system_dfl_wq
 #endif
 
 /*

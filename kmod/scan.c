@@ -51,7 +51,7 @@ void dmr_scan_init(struct dmr_disk *d)
 static void next_look(struct dmr_disk *d, unsigned long delay)
 {
 	if (!READ_ONCE(d->closing))
-		queue_delayed_work(system_unbound_wq, &d->scan.work, delay);
+		queue_delayed_work(dmr_unbound_wq, &d->scan.work, delay);
 }
 
 /* At opening, and after that its work goes on by itself. */
@@ -365,7 +365,7 @@ int dmr_scan_order(struct dmr_disk *d, const char *verb, u64 sector, u64 count)
 	}
 	mutex_unlock(&s->lock);
 	if (!error)
-		mod_delayed_work(system_unbound_wq, &d->scan.work, 0);
+		mod_delayed_work(dmr_unbound_wq, &d->scan.work, 0);
 	return error;
 }
 

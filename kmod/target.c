@@ -224,7 +224,7 @@ static struct dmr_disk *new_disk(struct dm_target *ti)
 static int get_basics(struct dmr_disk *d)
 {
 	d->wq = alloc_ordered_workqueue("dm-remap-v4", WQ_MEM_RECLAIM);
-	d->flush_wq = alloc_workqueue("dm-remap-v4-flush", WQ_MEM_RECLAIM, 0);
+	d->flush_wq = alloc_workqueue("dm-remap-v4-flush", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	d->sb = kzalloc(sizeof(*d->sb), GFP_KERNEL);
 	d->sb_image = kzalloc(sizeof(*d->sb_image), GFP_KERNEL);
 	d->other = kmalloc(DMR_BLOCK_SIZE, GFP_KERNEL);
