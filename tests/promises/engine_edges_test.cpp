@@ -4,7 +4,9 @@
 // closing.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <memory>
 #include <thread>
 
 #include "core/refusal.h"
@@ -324,6 +326,35 @@ TEST(Promises, P5_WhatIsLostStaysLostWhenItsBlockMoves) {
 }
 
 // The slot refuses the data of a relocation, so no entry ever named it.
+// The sector is written and its mark cleared, but the page dies under that: the block moves, and
+// its old slot cannot be read for a while, for want of memory. That is waited for.
+TEST(Promises, P2_AClearedMarkWhosePageDiesMovesWhenThereIsMemory) {
+    TestPair pair;
+    pair.fill_main(1);
+    pair.format();
+    pair.open();
+    lose_a_sector(pair, 10);
+    const auto before = pair.remap_of(10);
+    const dmr_superblock sb = pair.superblock();
+    const std::uint64_t page = dmr_page_offset(&sb, 0, 0), slot = before->spare_sector * kSector;
+    pair.spare->set_hook([page, slot, refusals = std::make_shared<int>(9)](const Call& call) {
+        if (call.op == Op::write && call.offset == page) return EIO;
+        const bool refused = call.op == Op::read && call.offset == slot && --*refusals >= 0;
+        return refused ? ENOMEM : Medium::kPass;
+    });
+    EXPECT_EQ(write_sectors(*pair.disk, 83, 1, 2), 0);
+    auto wanted = pattern(80, 8, 1);
+    const auto written = pattern(83, 1, 2);
+    std::copy(written.begin(), written.end(), wanted.begin() + 3 * kSector);
+    EXPECT_EQ(read_sectors(*pair.disk, 80, 8), wanted);
+    EXPECT_NE(pair.remap_of(10)->slot, before->slot);
+    EXPECT_EQ(pair.disk->status().lost_sectors, 0u);
+    pair.spare->set_hook(nullptr);
+    pair.crash();
+    pair.open();
+    EXPECT_EQ(read_sectors(*pair.disk, 80, 8), wanted);
+}
+
 TEST(Promises, ASlotThatRefusesItsFirstWriteIsMarkedBad) {
     TestPair pair;
     pair.format();
