@@ -297,10 +297,13 @@ def machine():
             "versions": versions}
 
 
-def print_header(about, options):
+def print_header(about):
     print(f"{about['processors']} x {about['processor']}, Linux {about['kernel']}, "
           f"load {about['load_before']} before; {about['date']}")
     print("  " + "; ".join(about["versions"]))
+
+
+def print_method(options):
     print(f"  median of {options.rounds} interleaved rounds of {options.seconds} s, "
           f"images of {options.size} MiB")
 
@@ -348,7 +351,8 @@ def main():
     parser.add_argument("--json", help="file for all results")
     options = parser.parse_args()
     results = {"machine": machine()}
-    print_header(results["machine"], options)
+    print_header(results["machine"])
+    print_method(options)
     for backing, folder in (("tmpfs", options.tmpfs), ("disk", options.disk)):
         if folder:
             results[backing] = measure(backing, folder, options)
