@@ -51,6 +51,7 @@ unmount_disk
 
 # In the foreground the program stays until it is unmounted, and ends with 0.
 foreground() {
+    : >"$out" # here, for what the last one said would be taken for this one's
     "$@" >"$out" 2>&1 &
     local pid=$!
     # Not as soon as the disk is there: the daemon itself still asks whether its mount works, and ends
