@@ -89,7 +89,7 @@ bench-vm:
 	@DMREMAP_VM_CLOCK=instructions DMREMAP_VM_MEMORY=1536 \
 	    $(MAKE) --no-print-directory test-vm KERNEL=$(or $(KERNEL),6.12) SUITE=bench
 
-# Bugs planted in a copy of the target, one a boot; MUTANTS='zero-as-discard' for some.
+# Bugs planted in a copy of the target, one a boot; MUTANTS='spare-not-flushed' for some.
 mutants-vm:
 	@scripts/deps build vm mutants
 	@$(MAKE) --no-print-directory build/build.ninja
