@@ -8,8 +8,7 @@
  * healer (healer.c), one worker, which alone changes mappings: behind a closed
  * gate it looks at everything again (exclusive.c), stages changes (commit.c),
  * makes them durable (entry_table.c), publishes, completes the bio and opens the
- * gate.  Flushes wait for their turn (flush.c).  open.c opens and closes a pair, which is
- * what resume and suspend do.
+ * gate.  Flushes take turns (flush.c).  Resume and suspend open and close a pair (open.c).
  *
  * Errors are negative errnos within, blk_status_t only in a bio.  Offsets are
  * bytes and blocks 4 KiB, as in format.h, unless a name says sector.
