@@ -27,10 +27,34 @@ loop_pair() {  # MAIN_SECTORS SPARE_SECTORS [losetup's options]...
 
 format() { dmremapctl format --main "$main" --spare "$spare" "$@"; }
 
+# A pair in memory, on which also zeroing is the device's own matter.
+mode=/sys/module/dm_remap_v4/parameters/real_device_mode
+a_demo() {  # [TABLE]
+    target
+    echo N >"$mode"
+    main=/dev/any-main
+    spare=/dev/any-spare
+    dmsetup create "$name" --table "${1:-$(demo_table)}"
+    echo Y >"$mode"
+}
+demo_table() { echo "0 ${1:-20480} dm-remap-v4 /dev/any-main /dev/any-spare"; }
+
 table() { echo "0 $(sectors_of "$main") dm-remap-v4 $main $spare"; }
 up() { dmsetup create "$name" --table "$(table)"; }
 down() { dmsetup remove "$name"; }
 message() { dmsetup message "$name" 0 "$@"; }
+
+# The other implementation in the same guest, its disk /mnt/daemon/disk.img.
+mount_daemon() {
+    mkdir -p /mnt/daemon
+    dmremapfs "$main" /mnt/daemon -o spare="$spare"
+    until_true [ -e /mnt/daemon/disk.img ]
+}
+# The spare is whole when the daemon has closed it.
+unmount_daemon() {
+    umount /mnt/daemon
+    until_true dmremapctl check "$spare"
+}
 
 # A device over $1 that fails where it is told to: sectors FIRST COUNT, as many as given.
 holed() {  # NAME DEVICE [FIRST COUNT]...

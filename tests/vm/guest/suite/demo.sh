@@ -6,17 +6,6 @@
 # fails is healed or EIO as on a real device (P1, P2, P5, P6), nothing named is opened, and nothing is left
 # in memory. That the ordinary path is right is the other suites' matter.
 
-mode=/sys/module/dm_remap_v4/parameters/real_device_mode
-
-a_demo() {
-    target
-    echo N >$mode
-    main=/dev/any-main
-    spare=/dev/any-spare
-    dmsetup create "$name" --table "${1:-$(demo_table)}"
-    echo Y >$mode
-}
-demo_table() { echo "0 ${1:-20480} dm-remap-v4 /dev/any-main /dev/any-spare"; }
 inject() { message inject "$@"; }
 stat_of() { message stats | sed -n "s/^$1 //p"; }
 scan_is() { [ "$(stat_of scan_state)" = "$1" ]; }
@@ -66,12 +55,12 @@ opens_nothing() {
     up
     same 'a real one' real "$(status_word "$name" 14)"
     cp spare before
-    echo N >$mode
+    echo N >"$mode"
     dmsetup create second --table "$(table)"
     same 'the second' demo "$(status_word second 14)"
     # Who is loaded stays what he is.
     same 'the first' real "$(status_word "$name" 14)"
-    echo Y >$mode
+    echo Y >"$mode"
     same 'the second, later' demo "$(status_word second 14)"
     dd if=/bin/dash of=/dev/mapper/second bs=4096 count=4 oflag=direct status=none
     dmsetup remove second
@@ -203,9 +192,9 @@ calls_fail() {
     same 'active_mappings' 1 "$(number active_mappings)"
 }
 reload() {
-    echo N >$mode
+    echo N >"$mode"
     dmsetup load "$name" --table "$(demo_table "$@")"
-    echo Y >$mode
+    echo Y >"$mode"
 }
 check 'P2 P6 calls that fail by their number' calls_fail
 
@@ -277,7 +266,7 @@ check 'a reload of the same length keeps what a demo holds, and its faults' relo
 
 wrong_sizes() {
     target
-    echo N >$mode
+    echo N >"$mode"
     for sectors in 8 16383 1048577 20480000000; do
         refused '' dmsetup create "$name" --table "$(demo_table $sectors)"
         dmesg | tail -n 3 | grep -q "the table has $sectors sectors; a demo, .* from 16384 to 1048576" ||
@@ -297,9 +286,9 @@ wrong_sizes() {
         cmp -n 512 last /bin/dash
         same 'active_mappings' 1 "$(number active_mappings)"
         down
-        echo N >$mode
+        echo N >"$mode"
     done
-    echo Y >$mode
+    echo Y >"$mode"
 }
 check 'P7 P8 a demo has its bounds, and says them' wrong_sizes
 

@@ -93,18 +93,7 @@ unmap_brings_home() {
 }
 check 'unmapped blocks are on main again, with their newest data' unmap_brings_home
 
-# The other implementation in the same guest; virtio disks have serials, so nothing is in doubt.
-mount_daemon() {
-    mkdir -p /mnt/daemon
-    dmremapfs "$main" /mnt/daemon -o spare="$spare"
-    until_true [ -e /mnt/daemon/disk.img ]
-}
-unmount_daemon() {
-    umount /mnt/daemon
-    # The spare is free when the daemon has closed it.
-    until_true dmremapctl examine "$spare"
-}
-
+# Virtio disks have serials, so nothing is in doubt.
 daemon_and_target_take_turns() {
     have dmremapfs
     [ -b /dev/vda ] || skip 'there are no virtio disks'

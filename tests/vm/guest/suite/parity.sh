@@ -55,14 +55,11 @@ same_mapping() {
     mapping "$spare" >kernel.map
 
     faulty_pair daemon
-    mkdir -p /mnt/daemon
-    dmremapfs "$main" /mnt/daemon -o spare="$spare"
-    until_true [ -e /mnt/daemon/disk.img ]
+    mount_daemon
     work_through daemon /mnt/daemon/disk.img
     dmremapctl remap /mnt/daemon 12000 16
     dmremapctl unmap /mnt/daemon 12000 8
-    umount /mnt/daemon
-    until_true dmremapctl check "$spare"
+    unmount_daemon
     mapping "$spare" >daemon.map
     cat kernel.map daemon.map
     at_least 'mapped blocks' "$(wc -l <kernel.map)" 10

@@ -100,13 +100,10 @@ goes_on() {
     down
     spare_is_clean
     if [ -x /bin/dmremapfs ]; then
-        mkdir -p /mnt/daemon
-        dmremapfs "$main" /mnt/daemon -o spare="$spare"
-        until_true [ -e /mnt/daemon/disk.img ]
+        mount_daemon
         cat /mnt/daemon/control/rescan
         grep -q paused /mnt/daemon/control/rescan
-        umount /mnt/daemon
-        until_true dmremapctl check "$spare"
+        unmount_daemon
     fi
     up
     scan_is paused || fail 'the pause is lost'
@@ -319,15 +316,6 @@ check 'P4 a scan rewrites a copy of the superblock that was garbled' garbled_sup
 
 daemon_stat() { sed -n "s/^$1 //p" /mnt/daemon/control/stats; }
 daemon_is() { grep -q "$1" /mnt/daemon/control/rescan; }
-daemon_up() {
-    mkdir -p /mnt/daemon
-    dmremapfs "$main" /mnt/daemon -o spare="$spare"
-    until_true [ -e /mnt/daemon/disk.img ]
-}
-daemon_down() {
-    umount /mnt/daemon
-    until_true dmremapctl check "$spare"
-}
 
 one_begins_the_other_ends() {
     local slot
@@ -342,7 +330,7 @@ one_begins_the_other_ends() {
     until_true scan_is paused
     down
 
-    daemon_up
+    mount_daemon
     spare_page "$first" said
     garble "$first"
     punch worn "$spare_back" "$slot" 8
@@ -357,7 +345,7 @@ one_begins_the_other_ends() {
     echo 256 >/mnt/daemon/control/params/scan_speed_max
     echo start >/mnt/daemon/control/rescan
     echo pause >/mnt/daemon/control/rescan
-    daemon_down
+    unmount_daemon
 
     up
     scan_is paused || fail 'the pause is lost'
