@@ -145,7 +145,7 @@ zeroing() {
     for sector in 4090 4100 4110; do put_sector "$disk" "$sector" old; done
     zeroed
     down
-    # Where main has a hole, dm zeroes by writing.
+    # Where main has a hole zeroing is writing.
     main=$(holed bad "$main" 4104 8)
     up
     for sector in 4090 4100 4112; do put_sector "$disk" "$sector" old; done
@@ -156,6 +156,12 @@ zeroing() {
     spare_is_clean
     up
     zeros
+    down
+    # A demo's devices zero by themselves, as a loop device on a tmpfs does not.
+    a_demo
+    message remap 4096 8
+    for sector in 4090 4100 4110; do put_sector "$disk" "$sector" old; done
+    zeroed
     down
 }
 zeroed() {
