@@ -118,7 +118,9 @@ bool Scanner::heal_run(HandWork& work) {
         }
         if ((work.weak & bit) != 0) {
             disk_.board->report(EventKind::weak_block, block * DMR_SECTORS_PER_BLOCK);
-            if (!moves_weak) {
+            if (moves_weak) {
+                forget_weak_block(block);
+            } else {
                 weak_here_.set(block % kRegionBlocks);
                 note_weak(block, slow_ns_.at(block % kRegionBlocks));
             }
@@ -306,6 +308,13 @@ void Scanner::note_weak(std::uint64_t block, std::uint64_t ns) {
         }
     } catch (const std::bad_alloc&) {  // then it is not listed
     }
+}
+
+void Scanner::forget_weak_block(std::uint64_t block) {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(weak_, [block](const WeakBlock& weak) {
+        return weak.sector == block * DMR_SECTORS_PER_BLOCK;
+    });
 }
 
 // Those of a region that were weak in an earlier pass and are not now.

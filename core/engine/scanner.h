@@ -162,6 +162,7 @@ private:
     bool slow_everywhere(std::uint64_t region, bool& everywhere);
     bool quiet(const ScanFlight& flight) const;
     void note_weak(std::uint64_t block, std::uint64_t ns);
+    void forget_weak_block(std::uint64_t block);  // it is moved
     void forget_weak(std::uint64_t region, const RegionBlocks& but);
 
     bool check_metadata();

@@ -419,6 +419,18 @@ TEST(Scan, WhatIsReadOnlyWhenItIsTriedAgainIsWeak) {
     EXPECT_EQ(pair.disk->weak_blocks().front().sector, 800u);
     EXPECT_TRUE(pair.remaps().empty());
     EXPECT_EQ(pair.disk->status().scan.found, 0u);
+    // Once it is moved it is weak no more.
+    for (const ParameterRule& rule : parameter_rules()) {
+        if (std::string_view(rule.name) == "relocate_weak") {
+            EXPECT_EQ(pair.disk->set_parameter(rule, 1), 0);
+        }
+    }
+    pair.plan->fail_reads(FaultRole::main, 803, 1, options);
+    ASSERT_EQ(pair.disk->scan(ScanOrder::start), 0);
+    ASSERT_TRUE(pair.wait_for(EventKind::scan_ended, 2));
+    EXPECT_EQ(pair.disk->status().scan.weak, 0u);
+    EXPECT_TRUE(pair.disk->weak_blocks().empty());
+    EXPECT_EQ(pair.remaps().size(), 1u);
 }
 
 // Writers, readers and relocations while passes go round: what is read is what was written last.
