@@ -121,7 +121,7 @@ struct dmr_bio {
 enum dmr_order_kind {
 	/* Of blocks [first, last] of one region, behind its gate: */
 	DMR_ORDER_REMAP, DMR_ORDER_UNMAP, DMR_ORDER_RETRY, DMR_ORDER_MOVE,
-	DMR_ORDER_CHECK, /* remap if it is bad */
+	DMR_ORDER_CHECK, /* remap if it is bad, or weak and such are wanted */
 	/* Errands between two rounds; the second saves how far the scan is: */
 	DMR_ORDER_SET, DMR_ORDER_SCAN, DMR_ORDER_METADATA,
 };
@@ -130,16 +130,16 @@ enum dmr_order_kind {
 struct dmr_order {
 	struct list_head node;
 	enum dmr_order_kind kind;
-	bool force;
+	bool force, suspected; /* of DMR_ORDER_CHECK: it was slow, or failed alone */
 	u64 first, last;
 	u64 slot; /* DMR_ORDER_MOVE */
 	const char *name, *value; /* DMR_ORDER_SET */
 	struct dmr_metadata_check *metadata; /* DMR_ORDER_METADATA */
 	/* the answer: */
-	u64 changed, unchanged, refused;
+	u64 changed, unchanged, refused, error_block;
 	int error; /* the first */
-	u64 error_block;
 	u64 bad; /* blocks that DMR_ORDER_CHECK found so */
+	bool weak; /* DMR_ORDER_CHECK: it is suspected with reason, and could be read */
 	const char *why; /* DMR_ORDER_SET */
 	struct completion *done; /* NULL: a chore, of dmr_disk.chores */
 };
@@ -271,10 +271,9 @@ struct dmr_disk {
 	struct list_head done_orders;
 	struct list_head errands;
 	struct dmr_staged staged[DMR_STAGED_MAX];
-	unsigned int staged_count;
 	struct dmr_erasure erasures[DMR_ERASURES_MAX];
 	struct dmr_change *changes; /* of one commit */
-	unsigned int erasure_count;
+	unsigned int staged_count, erasure_count;
 	struct dmr_order chores[DMR_CHORES];
 	unsigned int chores_out;
 	u64 retry_cursor, move_cursor;
@@ -451,6 +450,7 @@ void dmr_count_bio(struct dmr_disk *d, enum dmr_op op, bool ok, unsigned int byt
 void dmr_count_call(struct dmr_disk *d, enum dmr_side side, enum dmr_op op, bool ok);
 u64 dmr_main_successes(struct dmr_disk *d, bool write);
 u64 dmr_bios_completed(struct dmr_disk *d);
+u64 dmr_main_errors(struct dmr_disk *d);
 void dmr_stats_sum(struct dmr_disk *d, struct dmr_stats *sum);
 void dmr_stats_clear(struct dmr_disk *d);
 u64 dmr_errors(const struct dmr_stats *sum, enum dmr_side side);

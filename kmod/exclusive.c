@@ -266,12 +266,13 @@ void dmr_exclusive_bio(struct dmr_disk *d, struct bio *bio)
 	}
 }
 
-static int move_from_main(struct dmr_disk *d, struct dmr_order *order, u64 block, u8 reason)
+/* By hand.  0: staged, -EALREADY: nothing to do, or why it stays. */
+int dmr_remap_block(struct dmr_disk *d, struct dmr_order *order, u64 block)
 {
 	struct dmr_remap *found = dmr_map_find(d, block);
 	struct dmr_staged change = {
 		.block = block,
-		.reason = reason,
+		.reason = DMR_REASON_MANUAL,
 		.order = order,
 	};
 	u8 bad;
@@ -286,24 +287,11 @@ static int move_from_main(struct dmr_disk *d, struct dmr_order *order, u64 block
 			    dmr_block_length(d, block), &bad);
 	if (error)
 		return error;
-	if (reason == DMR_REASON_SCAN) {
-		if (!bad)
-			return -EALREADY;
-		order->bad++;
-		if (!READ_ONCE(d->parameters.remap_on_read_error))
-			return -EALREADY;
-	}
 	if (bad && !dmr_breaker_allows(d, false, block))
 		return -EIO;
 	change.lost = bad;
 	change.retry = bad;
 	return dmr_relocate(d, &change, d->block);
-}
-
-/* By hand.  0: staged, -EALREADY: nothing to do, or why it stays. */
-int dmr_remap_block(struct dmr_disk *d, struct dmr_order *order, u64 block)
-{
-	return move_from_main(d, order, block, DMR_REASON_MANUAL);
 }
 
 /*
@@ -352,9 +340,45 @@ void dmr_retry_block(struct dmr_disk *d, u64 block)
 	}
 }
 
+/* What can be read stays, unless it is weak and such are to be moved. */
+static int check_main(struct dmr_disk *d, struct dmr_order *order, u64 block)
+{
+	struct dmr_staged change = { .block = block, .order = order };
+	u64 start = block * DMR_BLOCK_SIZE;
+	unsigned int length = dmr_block_length(d, block);
+	bool weak = order->suspected, wanted;
+	u8 bad = 0;
+	int error;
+
+	memset(d->block, 0, DMR_BLOCK_SIZE);
+	error = dmr_read(d, DMR_MAIN, start, d->block, length);
+	if (dmr_classify(error) == DMR_CLASS_MEDIUM) {
+		weak = true;
+		memset(d->block, 0, DMR_BLOCK_SIZE);
+		error = dmr_salvage(d, DMR_MAIN, start, d->block, length, &bad);
+	}
+	if (error)
+		return error;
+	if (bad)
+		order->bad++;
+	order->weak = weak && !bad;
+	wanted = bad ? READ_ONCE(d->parameters.remap_on_read_error) :
+		       weak && READ_ONCE(d->parameters.relocate_weak);
+	if (!wanted)
+		return -EALREADY;
+	if (!dmr_writable(d))
+		return -EROFS;
+	if (bad ? !dmr_breaker_allows(d, false, block) : d->breaker.tripped)
+		return -EIO;
+	change.reason = bad ? DMR_REASON_SCAN : DMR_REASON_SLOW;
+	change.lost = bad;
+	change.retry = bad;
+	return dmr_relocate(d, &change, d->block);
+}
+
 /*
- * For the scan.  On main: as by hand, but what can be read stays.  In a slot: it keeps the
- * block, whatever is found (P5), and retry sectors are tried in passing.
+ * For the scan, one block an order.  In a slot: it keeps the block, whatever is found (P5),
+ * and retry sectors are tried in passing.
  */
 int dmr_check_block(struct dmr_disk *d, struct dmr_order *order, u64 block)
 {
@@ -363,7 +387,7 @@ int dmr_check_block(struct dmr_disk *d, struct dmr_order *order, u64 block)
 	int error;
 
 	if (!found)
-		return move_from_main(d, order, block, DMR_REASON_SCAN);
+		return check_main(d, order, block);
 	remap = *found;
 	if (remap.slot == DMR_FENCED)
 		return -EALREADY;

@@ -28,6 +28,7 @@ static const struct rule rules[] = {
 	RULE("enable_background_scanning", background_scanning, 0, 1, 1, true),
 	RULE("scan_interval_hours", scan_interval_hours, 1, DMR_YEAR_HOURS, 24, false),
 	RULE("scan_speed_max", scan_speed_max, 0, 1u << 30, 0, false),
+	RULE("relocate_weak", relocate_weak, 0, 1, 0, true),
 };
 
 static u32 *in_disk(struct dmr_disk *d, const struct rule *rule)
@@ -83,7 +84,7 @@ int dmr_parameter_set(struct dmr_disk *d, const char *name, const char *value, c
 	for (i = 0; i < ARRAY_SIZE(rules) && strcmp(rules[i].name, name); i++)
 		;
 	if (i == ARRAY_SIZE(rules)) {
-		*why = "there is no such parameter of the kernel target; expected one of read_retries remap_on_read_error lost_retry_minutes breaker_regions enable_background_scanning scan_interval_hours scan_speed_max";
+		*why = "there is no such parameter of the kernel target; expected one of read_retries remap_on_read_error lost_retry_minutes breaker_regions enable_background_scanning scan_interval_hours scan_speed_max relocate_weak";
 		return -ENOENT;
 	}
 	if (parse(&rules[i], value, &number) || number < rules[i].least ||

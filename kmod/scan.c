@@ -7,10 +7,11 @@
  * goes on where the other was (FORMAT.md, Scan).  A pass is asked for by a message; once
  * one has been whole, the next begin by themselves when they are due.
  *
- * One work item does one thing a time: a region (scan_read.c), or, when the cursor has come
- * to the end of the pass, some of the metadata (scan_metadata.c).  It only reads; what fails
- * is an order for the healer, who looks at it again and decides.  The cursor says nothing
- * of the metadata: a pass that goes on behind its last region begins with its first page.
+ * One work item does one thing a time: a region (scan_read.c), a look at one that was slow
+ * (scan_slow.c), or, when the cursor has come to the end of the pass, some of the metadata
+ * (scan_metadata.c).  It only reads; what fails is an order for the healer, who looks at it
+ * again and decides.  The cursor says nothing of the last two: a pass that goes on after an
+ * order has no suspects, and behind its last region begins with the first page.
  *
  * What fails for another reason than the medium's says nothing of the place: the region is
  * read again later, and after SCAN_TRIES left out of this pass.  So is a page that the spare
@@ -20,7 +21,7 @@
  *
  * The cursor moves when a region's orders are done, and is written to the superblock by
  * the healer, every SAVE_EVERY if there is something new, at the end and at suspend: it is
- * never ahead of what is committed.
+ * never ahead of what is committed.  With it go the days (scan_days.c).
  *
  * Pace: scan_speed_max; and where users read or wrote since the last region, ten times
  * as long as that region took is left to them.  Metadata is little, and has none.
@@ -45,6 +46,14 @@ void dmr_scan_init(struct dmr_disk *d)
 {
 	mutex_init(&d->scan.lock);
 	INIT_DELAYED_WORK(&d->scan.work, scan_work);
+	init_waitqueue_head(&d->scan.wait);
+	xa_init(&d->scan.weak);
+}
+
+void dmr_scan_exit(struct dmr_disk *d)
+{
+	dmr_scan_forget_all(d);
+	mutex_destroy(&d->scan.lock);
 }
 
 /* The work's own: a message that came meanwhile wants it sooner, and has its way. */
@@ -73,7 +82,7 @@ void dmr_scan_start(struct dmr_disk *d)
 	s->begin = pass ? dmr_le64(sb->scan_begin) : 0;
 	s->end = pass ? dmr_le64(sb->scan_end) : 0;
 	s->repairs = kept ? dmr_le64(sb->metadata_repairs) : 0;
-	s->changed = false;
+	dmr_days_load(d);
 	s->saved = s->probed = jiffies;
 	s->saved_cursor = s->cursor;
 	s->saved_found = s->found;
@@ -81,6 +90,8 @@ void dmr_scan_start(struct dmr_disk *d)
 	s->tries = 0;
 	s->skipped = false;
 	mutex_unlock(&s->lock);
+	memset(&s->latency, 0, sizeof(s->latency));
+	dmr_scan_forget_all(d);
 	if (dmr_writable(d))
 		next_look(d, 0);
 }
@@ -88,32 +99,30 @@ void dmr_scan_start(struct dmr_disk *d)
 /* Until the next dmr_scan_start() nothing is read and nobody gives an order for it. */
 void dmr_scan_stop(struct dmr_disk *d)
 {
+	wake_up_all(&d->scan.wait);
 	cancel_delayed_work_sync(&d->scan.work);
 	vfree(d->scan.buffer);
 	d->scan.buffer = NULL;
 }
 
-/* What the next superblock shall say; the fields stay as they are when no scan was here. */
+/* What the next superblock shall say. */
 void dmr_scan_store(struct dmr_disk *d, struct dmr_superblock *sb)
 {
 	struct dmr_scan *s = &d->scan;
 
 	mutex_lock(&s->lock);
-	if (s->changed) {
-		if (!(dmr_le32(sb->compat) & DMR_COMPAT_SCAN))
-			memset(sb->history, 0, sizeof(sb->history));
-		sb->compat = dmr_to_le32(dmr_le32(sb->compat) | DMR_COMPAT_SCAN);
-		sb->scan_cursor = dmr_to_le64(s->cursor);
-		sb->scan_pass_start = dmr_to_le64(s->pass_start);
-		sb->scan_pass_end = dmr_to_le64(s->pass_end);
-		sb->scan_passes = dmr_to_le64(s->passes);
-		sb->scan_found = dmr_to_le64(s->found);
-		sb->scan_begin = dmr_to_le64(s->begin);
-		sb->scan_end = dmr_to_le64(s->end);
-		sb->scan_pass_found = dmr_to_le64(s->pass_found);
-		sb->scan_state = dmr_to_le32(s->state);
-		sb->metadata_repairs = dmr_to_le64(s->repairs);
-	}
+	sb->compat = dmr_to_le32(dmr_le32(sb->compat) | DMR_COMPAT_SCAN);
+	sb->scan_cursor = dmr_to_le64(s->cursor);
+	sb->scan_pass_start = dmr_to_le64(s->pass_start);
+	sb->scan_pass_end = dmr_to_le64(s->pass_end);
+	sb->scan_passes = dmr_to_le64(s->passes);
+	sb->scan_found = dmr_to_le64(s->found);
+	sb->scan_begin = dmr_to_le64(s->begin);
+	sb->scan_end = dmr_to_le64(s->end);
+	sb->scan_pass_found = dmr_to_le64(s->pass_found);
+	sb->scan_state = dmr_to_le32(s->state);
+	sb->metadata_repairs = dmr_to_le64(s->repairs);
+	dmr_days_store(d, sb);
 	mutex_unlock(&s->lock);
 }
 
@@ -179,16 +188,27 @@ bool dmr_scan_hindered(struct dmr_disk *d)
 	       dmr_active(d, DMR_SPARE_GONE);
 }
 
-/* What the users, and how fast main, want the next region to wait: in jiffies. */
-static unsigned long pace(struct dmr_disk *d, u64 took_ns)
+unsigned long dmr_scan_pace(struct dmr_disk *d, unsigned int bytes, u64 took_ns)
 {
 	u64 speed = READ_ONCE(d->parameters.scan_speed_max), bios = dmr_bios_completed(d);
-	u64 ms = speed ? DMR_SCAN_BYTES / 1024 * 1000 / speed : 0;
+	u64 ms = speed ? bytes / 1024 * 1000 / speed : 0;
 
 	if (bios != d->scan.bios)
 		ms = max(ms, div_u64(took_ns, NSEC_PER_MSEC / 10) + 1);
 	d->scan.bios = bios;
 	return msecs_to_jiffies(min(ms, 60000ull));
+}
+
+static bool stands(struct dmr_disk *d, u64 orders)
+{
+	return !READ_ONCE(d->closing) && READ_ONCE(d->scan.orders) == orders &&
+	       !dmr_scan_hindered(d);
+}
+
+bool dmr_scan_wait(struct dmr_disk *d, u64 orders, unsigned long delay)
+{
+	wait_event_timeout(d->scan.wait, !stands(d, orders), delay);
+	return stands(d, orders);
 }
 
 /* With s->lock. */
@@ -204,7 +224,6 @@ static void begin_pass(struct dmr_disk *d, u64 begin, u64 end)
 	s->page = 0;
 	s->tries = 0;
 	s->skipped = false;
-	s->changed = true;
 	s->orders++;
 }
 
@@ -214,7 +233,6 @@ static void leave_pass(struct dmr_scan *s)
 	s->state = DMR_SCAN_NONE;
 	s->pass_end = ktime_get_real_seconds();
 	s->cursor = s->begin ? 0 : s->cursor;
-	s->changed = true;
 	s->orders++;
 }
 
@@ -226,6 +244,16 @@ static bool due(struct dmr_disk *d)
 	       now - d->scan.pass_end >= dmr_scan_hours(d) * 3600ull;
 }
 
+/* A pass that was stopped has found nothing more, but it was found. */
+static void count_found(struct dmr_scan *s, u64 orders, u64 found)
+{
+	mutex_lock(&s->lock);
+	s->found += found;
+	if (s->orders == orders)
+		s->pass_found += found;
+	mutex_unlock(&s->lock);
+}
+
 /* One region of the pass that `orders` began.  When to go on, in jiffies. */
 static unsigned long scan_region(struct dmr_disk *d, u64 first, u64 end, u64 orders)
 {
@@ -235,18 +263,31 @@ static unsigned long scan_region(struct dmr_disk *d, u64 first, u64 end, u64 ord
 	int error = dmr_scan_region(d, first, stop, &found);
 	bool again;
 
+	if (!error)
+		dmr_scan_judge(d, first);
+	count_found(s, orders, found);
 	mutex_lock(&s->lock);
 	again = error == -EAGAIN || (error && ++s->tries < SCAN_TRIES);
-	s->found += found;
-	s->pass_found += found;
-	s->changed = true;
 	if (s->orders == orders && !again) {
 		s->tries = 0;
 		s->cursor = stop;
 		s->skipped |= error;
 	}
 	mutex_unlock(&s->lock);
-	return again ? HZ : pace(d, ktime_get_ns() - start);
+	if (again)
+		return HZ;
+	s->buffer->read_bytes += (stop - first) * DMR_BLOCK_SIZE;
+	s->buffer->pause = dmr_scan_pace(d, DMR_SCAN_BYTES, ktime_get_ns() - start);
+	return s->buffer->pause;
+}
+
+static unsigned long look_again(struct dmr_disk *d, struct dmr_suspect *suspect, u64 orders)
+{
+	u64 found = 0;
+	unsigned long later = dmr_scan_look(d, suspect, &found);
+
+	count_found(&d->scan, orders, found);
+	return later;
 }
 
 /* Behind the last region; likewise.  *ended: so has the pass. */
@@ -263,7 +304,6 @@ static unsigned long scan_metadata(struct dmr_disk *d, u64 orders, bool *ended)
 	skip = check.unknown && check.page == first && !dmr_scan_hindered(d);
 	mutex_lock(&s->lock);
 	s->repairs += check.repaired;
-	s->changed = true;
 	*ended = s->orders == orders && check.ended;
 	if (s->orders == orders) {
 		s->skipped |= skip;
@@ -286,12 +326,29 @@ static unsigned long scan_metadata(struct dmr_disk *d, u64 orders, bool *ended)
 	return check.unknown && !skip ? HZ : 0;
 }
 
+/* With the orders begins another run. */
+static bool have_buffer(struct dmr_scan *s, u64 orders)
+{
+	if (!s->buffer)
+		s->buffer = vmalloc(sizeof(*s->buffer));
+	else if (s->buffer->orders == orders)
+		return true;
+	if (!s->buffer)
+		return false;
+	s->buffer->orders = orders;
+	s->buffer->read_bytes = 0;
+	s->buffer->suspected = 0;
+	s->buffer->pause = 0;
+	return true;
+}
+
 static void scan_work(struct work_struct *work)
 {
 	struct dmr_disk *d = container_of(to_delayed_work(work), struct dmr_disk, scan.work);
 	struct dmr_scan *s = &d->scan;
 	unsigned int noio = memalloc_noio_save();
-	bool running, ended = false;
+	bool running, missing, ended = false;
+	struct dmr_suspect *suspect;
 	u64 first, end, orders;
 	unsigned long later;
 
@@ -302,14 +359,15 @@ static void scan_work(struct work_struct *work)
 	first = s->cursor;
 	end = s->end;
 	orders = s->orders;
+	missing = !running && dmr_day_is_missing(d);
 	mutex_unlock(&s->lock);
-	if (running && !s->buffer)
-		s->buffer = vmalloc(sizeof(*s->buffer));
 	if (!running) {
 		vfree(s->buffer);
 		s->buffer = NULL;
+		if (missing && !dmr_scan_hindered(d))
+			save(d);
 		next_look(d, IDLE_LOOKS);
-	} else if (!s->buffer) {
+	} else if (!have_buffer(s, orders)) {
 		next_look(d, HZ);
 	} else if (dmr_scan_hindered(d)) {
 		if (time_after(jiffies, s->probed + PROBE_EVERY)) {
@@ -318,7 +376,9 @@ static void scan_work(struct work_struct *work)
 		}
 		next_look(d, HZ);
 	} else {
-		later = first < end ? scan_region(d, first, end, orders) :
+		suspect = dmr_scan_suspect(d, first >= end);
+		later = suspect	    ? look_again(d, suspect, orders) :
+			first < end ? scan_region(d, first, end, orders) :
 				      scan_metadata(d, orders, &ended);
 		if (ended || save_is_due(s))
 			save(d);
@@ -360,12 +420,13 @@ int dmr_scan_order(struct dmr_disk *d, const char *verb, u64 sector, u64 count)
 		error = -EALREADY;
 	} else {
 		s->state = wanted;
-		s->changed = true;
 		s->orders++;
 	}
 	mutex_unlock(&s->lock);
-	if (!error)
+	if (!error) {
+		wake_up_all(&s->wait);
 		mod_delayed_work(dmr_unbound_wq, &d->scan.work, 0);
+	}
 	return error;
 }
 

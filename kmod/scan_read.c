@@ -9,8 +9,11 @@
  * order for the healer, who looks its place up again behind the closed gate, reads it
  * there, and alone decides.  So is each block with retry sectors, to try them in passing.
  *
- * What fails on main for the medium's sake is halved down to blocks.  Slots that lie one
- * after the other are read at once; if that fails the healer looks at each.
+ * What fails on main for the medium's sake is halved down to blocks, and one that failed
+ * alone and is read by the healer is weak.  Slots that lie one after the other are read at
+ * once; if that fails the healer looks at each.
+ *
+ * How long main took for what it read well is what scan_slow.c judges.
  */
 #include <linux/delay.h>
 #include <linux/ioprio.h>
@@ -46,16 +49,30 @@ static unsigned int length_of(struct dmr_disk *d, u64 block, unsigned int count)
 
 static int read_main(struct dmr_disk *d, u64 block, unsigned int count)
 {
-	return read_at(d, DMR_MAIN, block * DMR_BLOCK_SIZE, length_of(d, block, count));
+	struct dmr_scan_buffer *b = d->scan.buffer;
+	u64 start = ktime_get_ns();
+	int error = read_at(d, DMR_MAIN, block * DMR_BLOCK_SIZE, length_of(d, block, count));
+
+	b->main_ns += ktime_get_ns() - start;
+	b->main_blocks += count;
+	if (error && !b->main_error)
+		b->main_error = error;
+	return error;
 }
 
-/* The healer's word on one block.  -EAGAIN: something stands in the way now. */
-static int check_block(struct dmr_disk *d, u64 block, u64 *found)
+int dmr_scan_check(struct dmr_disk *d, u64 block, bool suspected, u64 *found)
 {
-	struct dmr_order order = { .kind = DMR_ORDER_CHECK, .first = block, .last = block };
+	struct dmr_order order = {
+		.kind = DMR_ORDER_CHECK,
+		.suspected = suspected,
+		.first = block,
+		.last = block,
+	};
 
 	dmr_scan_give(d, &order);
 	*found += order.bad;
+	if (order.weak)
+		dmr_scan_weak(d, block, order.changed);
 	if (dmr_scan_hindered(d) || READ_ONCE(d->closing))
 		return -EAGAIN;
 	return order.error == -ENOMEM ? -ENOMEM : 0;
@@ -69,14 +86,14 @@ static int read_run(struct dmr_disk *d, u64 block, unsigned int count, u64 *foun
 	case DMR_CLASS_NONE:
 		return 0;
 	case DMR_CLASS_GONE: /* the healer shall see it, too */
-		return check_block(d, block, found) ? : error;
+		return dmr_scan_check(d, block, false, found) ? : error;
 	case DMR_CLASS_MEDIUM:
 		break;
 	default:
 		return error;
 	}
 	if (count == 1)
-		return check_block(d, block, found);
+		return dmr_scan_check(d, block, true, found);
 	error = read_run(d, block, count / 2, found);
 	return error ? : read_run(d, block + count / 2, count - count / 2, found);
 }
@@ -131,8 +148,18 @@ static int read_slots(struct dmr_disk *d, u64 first, unsigned int at, unsigned i
 
 	for (i = at; i < at + count && !error; i++)
 		if (failed || test_bit(i, retry))
-			error = check_block(d, first + i, found);
+			error = dmr_scan_check(d, first + i, false, found);
 	return error;
+}
+
+static u64 begin(struct dmr_disk *d)
+{
+	struct dmr_scan_buffer *b = d->scan.buffer;
+
+	b->main_ns = b->main_blocks = 0;
+	b->main_error = 0;
+	bitmap_zero(b->weak, DMR_SCAN_BLOCKS);
+	return dmr_bios_completed(d);
 }
 
 int dmr_scan_region(struct dmr_disk *d, u64 first, u64 stop, u64 *found)
@@ -140,6 +167,7 @@ int dmr_scan_region(struct dmr_disk *d, u64 first, u64 stop, u64 *found)
 	const u64 *slots = d->scan.buffer->slots;
 	DECLARE_BITMAP(retry, DMR_SCAN_BLOCKS);
 	unsigned int at, run, count = stop - first;
+	u64 bios = begin(d);
 	int error = 0;
 
 	find_places(d, first, stop, retry);
@@ -150,7 +178,24 @@ int dmr_scan_region(struct dmr_disk *d, u64 first, u64 stop, u64 *found)
 		else if (slots[at] != DMR_FENCED)
 			error = read_slots(d, first, at, run, retry, found);
 	}
+	d->scan.buffer->quiet = dmr_bios_completed(d) == bios;
 	return error;
+}
+
+void dmr_scan_time(struct dmr_disk *d, u64 first, unsigned int count)
+{
+	const u64 *slots = d->scan.buffer->slots;
+	DECLARE_BITMAP(retry, DMR_SCAN_BLOCKS);
+	unsigned int at, run;
+	u64 bios = begin(d);
+
+	find_places(d, first, first + count, retry);
+	for (at = 0; at < count; at += run) {
+		run = run_of(d, slots + at, count - at);
+		if (slots[at] == ON_MAIN)
+			read_main(d, first + at, run);
+	}
+	d->scan.buffer->quiet = dmr_bios_completed(d) == bios;
 }
 
 /* Where nobody else reads nobody would notice that a device is back. */

@@ -78,6 +78,19 @@ u64 dmr_main_successes(struct dmr_disk *d, bool write)
 	return sum;
 }
 
+/* Calls that it failed, since the table was made. */
+u64 dmr_main_errors(struct dmr_disk *d)
+{
+	unsigned int op;
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		for (op = 0; op < DMR_OPS; op++)
+			sum += READ_ONCE(per_cpu_ptr(d->stats, cpu)->errors[DMR_MAIN][op]);
+	return sum;
+}
+
 /* All of struct dmr_stats is u64. */
 static void add_up(struct dmr_disk *d, struct dmr_stats *sum)
 {
@@ -187,7 +200,8 @@ int dmr_stats_text(struct dmr_disk *d, char *text, unsigned int room)
 	EMIT("scan_state %s\nscan_cursor_sector %llu\nscan_passes %llu\nscan_found %llu\n",
 	     dmr_scan_state(d), dmr_first_sector(READ_ONCE(d->scan.cursor)), d->scan.passes,
 	     d->scan.found);
-	EMIT("metadata_repairs %llu\n", READ_ONCE(d->scan.repairs));
+	EMIT("weak_blocks %u\nmetadata_repairs %llu\n", READ_ONCE(d->scan.weak_blocks),
+	     READ_ONCE(d->scan.repairs));
 	kfree(sum);
 	return at;
 }

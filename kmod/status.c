@@ -114,6 +114,7 @@ int dmr_health_text(struct dmr_disk *d, char *text, unsigned int room)
 	     c->lost_sectors, c->retry_sectors);
 	EMIT("slots_free %llu\nslots_free_percent %llu\nretired_pages %llu\n", free,
 	     free * 100 / max(d->table.slots, 1ull), c->retired_pages);
+	EMIT("weak_blocks %u\n", READ_ONCE(d->scan.weak_blocks));
 	if (active & (BIT(DMR_BREAKER) | BIT(DMR_DEVICE_GONE) | BIT(DMR_SPARE_GONE)))
 		EMIT("advice look at cables and power; nothing is moved until the device answers again\n");
 	else if (active & BIT(DMR_LOST_PAGES))
@@ -126,6 +127,8 @@ int dmr_health_text(struct dmr_disk *d, char *text, unsigned int room)
 		EMIT("advice look at the spare: it fails, too; loading the table anew tries its pages again\n");
 	else if (c->lost_sectors)
 		EMIT("advice run salvage; restore the files concerned, for writing a lost sector heals it\n");
+	else if (READ_ONCE(d->scan.weak_blocks))
+		EMIT("advice set relocate_weak Y and scan, to move the weak blocks while they can be read\n");
 	else
 		EMIT("advice none\n");
 	return at;

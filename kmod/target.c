@@ -186,7 +186,7 @@ static void free_disk(struct dmr_disk *d)
 		kfree(d->path[i]);
 	}
 	dmr_demo_put(d);
-	mutex_destroy(&d->scan.lock);
+	dmr_scan_exit(d);
 	mutex_destroy(&d->pages_lock);
 	mutex_destroy(&d->lock);
 	kvfree(d);
