@@ -406,6 +406,9 @@ std::vector<WeakBlock> DiskImpl::weak_blocks() const {
     }
     // Those that have moved meanwhile, by whomever, are main's no longer.
     std::vector<WeakBlock> weak = scanner_->weak_blocks();
+    if (weak.empty()) {
+        return weak;  // nothing to look for in the table
+    }
     std::vector<bool> moved(weak.size());
     disk_->table->for_each_live([&](std::uint64_t, const dmr_entry& entry) {
         const std::uint64_t sector = dmr_le64(entry.main_block) * DMR_SECTORS_PER_BLOCK;

@@ -55,6 +55,7 @@ DiskStatus DiskImpl::status() const {
     auto days = scanner_ ? scanner_->days() : load_scan_record(sb).days;
     if (scanner_) {
         status.scan = scanner_->progress();
+        status.scan.weak = weak_blocks().size();
     } else {
         status.scan = progress_of(load_scan_record(sb), disk_->size);
         if (status.scan.state == ScanState::running) {

@@ -118,10 +118,7 @@ bool Scanner::heal_run(HandWork& work) {
         }
         if ((work.weak & bit) != 0) {
             disk_.board->report(EventKind::weak_block, block * DMR_SECTORS_PER_BLOCK);
-            if (moves_weak) {
-                forget_weak_block(block);
-            } else {
-                weak_here_.set(block % kRegionBlocks);
+            if (!moves_weak) {
                 note_weak(block, slow_ns_.at(block % kRegionBlocks));
             }
         }
@@ -136,8 +133,8 @@ bool Scanner::quiet(const ScanFlight& flight) const {
     return disk_.counters->load().requests == flight.before.requests;
 }
 
-// Makes the region a suspect, or no longer holds anything against its blocks; where nothing can be
-// said, neither.
+// Makes the region a suspect, or no longer holds anything against the blocks that were read; where
+// nothing can be said, neither.
 void Scanner::judge_time(const ScanFlight& flight) {
     const ScanRead& read = flight.read;
     if (read.error != 0 || read.main_bytes == 0 || !quiet(flight)) {
@@ -151,7 +148,7 @@ void Scanner::judge_time(const ScanFlight& flight) {
     if (slow) {
         suspect(read.first_block() / kRegionBlocks);
     } else if (known) {
-        forget_weak(read.first_block() / kRegionBlocks, weak_here_);
+        forget_weak(read.first_block(), read.end_block());
     }
 }
 
@@ -190,7 +187,6 @@ bool Scanner::look(Suspect& suspect, bool& done) {
     RegionBlocks slow;
     to_check_.reset();
     failed_alone_.reset();
-    weak_here_.reset();
     region_found_ = 0;
     slow_ns_.fill(0);
     if (suspect.looks == 0) {
@@ -209,8 +205,8 @@ bool Scanner::look(Suspect& suspect, bool& done) {
         }
         suspect.looks++;
         suspect.after = read_bytes_ + kLookAfter;
-        if (done) {
-            forget_weak(suspect.region, weak_here_);
+        if (done && quiet(flight)) {
+            forget_weak(base, base + blocks);
         }
         return true;
     }
@@ -224,10 +220,13 @@ bool Scanner::look(Suspect& suspect, bool& done) {
         }
         if (classify(flight.read.error) == ErrorClass::medium) {
             failed_alone_.set(i);
-        } else if (flight.read.error == 0 && flight.read.main_bytes != 0 && quiet(flight) &&
-                   latency_.slow(flight.read.ns)) {
+        } else if (flight.read.error != 0 || flight.read.main_bytes == 0 || !quiet(flight)) {
+            continue;  // it says nothing
+        } else if (latency_.slow(flight.read.ns)) {
             slow.set(i);
             slow_ns_.at(i) = flight.read.ns;
+        } else {
+            forget_weak(base + i, base + i + 1);
         }
     }
     bool everywhere = false;
@@ -259,8 +258,6 @@ bool Scanner::look(Suspect& suspect, bool& done) {
     if (everywhere) {
         suspected_ = 0;
         done = false;
-    } else if (done) {
-        forget_weak(suspect.region, weak_here_);
     }
     return true;
 }
@@ -310,19 +307,12 @@ void Scanner::note_weak(std::uint64_t block, std::uint64_t ns) {
     }
 }
 
-void Scanner::forget_weak_block(std::uint64_t block) {
-    const std::lock_guard lock(mutex_);
-    std::erase_if(weak_, [block](const WeakBlock& weak) {
-        return weak.sector == block * DMR_SECTORS_PER_BLOCK;
-    });
-}
-
-// Those of a region that were weak in an earlier pass and are not now.
-void Scanner::forget_weak(std::uint64_t region, const RegionBlocks& but) {
+// The blocks [first, end), which were read well.
+void Scanner::forget_weak(std::uint64_t first, std::uint64_t end) {
     const std::lock_guard lock(mutex_);
     std::erase_if(weak_, [&](const WeakBlock& weak) {
         const std::uint64_t block = weak.sector / DMR_SECTORS_PER_BLOCK;
-        return block / kRegionBlocks == region && !but[block % kRegionBlocks];
+        return block >= first && block < end;
     });
 }
 

@@ -194,7 +194,6 @@ bool Scanner::take_front(std::uint64_t& next) {
     ScanFlight& flight = flights_.at(first_flight_);
     await(flight);
     pace_.has_read(now_ns(), flight.read.ns);
-    weak_here_.reset();
     region_found_ = 0;
     if (flight.read.error != 0 || flight.read.check.any()) {
         drain();

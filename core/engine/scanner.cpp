@@ -279,7 +279,6 @@ ScanProgress Scanner::progress() const {
         progress.eta_seconds =
             (progress.total_sectors - progress.done_sectors) * DMR_SECTOR_SIZE / rate_ + 1;
     }
-    progress.weak = weak_.size();
     progress.scheduled = progress.state == ScanState::idle &&
                          disk_.parameters.background_scanning && record_.passes != 0;
     if (progress.scheduled) {

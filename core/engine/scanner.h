@@ -102,7 +102,7 @@ public:
     void wake();
 
     // Any thread. weak_blocks() throws bad_alloc.
-    ScanProgress progress() const;
+    ScanProgress progress() const;  // but for `weak`, of which the caller knows more
     std::array<DaySample, DMR_HISTORY_DAYS> days() const;
     std::vector<WeakBlock> weak_blocks() const;
 
@@ -162,8 +162,7 @@ private:
     bool slow_everywhere(std::uint64_t region, bool& everywhere);
     bool quiet(const ScanFlight& flight) const;
     void note_weak(std::uint64_t block, std::uint64_t ns);
-    void forget_weak_block(std::uint64_t block);  // it is moved
-    void forget_weak(std::uint64_t region, const RegionBlocks& but);
+    void forget_weak(std::uint64_t first, std::uint64_t end);
 
     bool check_metadata();
     void end_pass();
@@ -187,8 +186,7 @@ private:
     std::uint64_t read_bytes_ = 0;  // by this run
     std::uint64_t region_found_ = 0;
     RegionBlocks to_check_, failed_alone_;  // of the region at hand
-    RegionBlocks weak_here_;
-    unsigned tries_ = 0;  // of the region at hand, for want of resources
+    unsigned tries_ = 0;                    // of the region at hand, for want of resources
     std::array<std::uint64_t, kRegionBlocks> slow_ns_{};
     std::uint64_t saved_at_ = 0, saved_cursor_ = 0;  // by clock_.steady; a block
     std::uint64_t saved_found_ = 0;
