@@ -449,7 +449,7 @@ void dmr_wake_healer(struct dmr_disk *d);
 void dmr_count_bio(struct dmr_disk *d, enum dmr_op op, bool ok, unsigned int bytes, u64 ns);
 void dmr_count_call(struct dmr_disk *d, enum dmr_side side, enum dmr_op op, bool ok);
 u64 dmr_main_successes(struct dmr_disk *d, bool write);
-u64 dmr_bios_completed(struct dmr_disk *d);
+u64 dmr_bios_ended(struct dmr_disk *d);
 u64 dmr_main_errors(struct dmr_disk *d);
 void dmr_stats_sum(struct dmr_disk *d, struct dmr_stats *sum);
 void dmr_stats_clear(struct dmr_disk *d);

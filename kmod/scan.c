@@ -21,7 +21,8 @@
  *
  * The cursor moves when a region's orders are done, and is written to the superblock by
  * the healer, every SAVE_EVERY if there is something new, at the end and at suspend: it is
- * never ahead of what is committed.  With it go the days (scan_days.c).
+ * never ahead of what is committed.  With it go the days (scan_days.c).  It is written
+ * before a look, too, for a look may take long.
  *
  * Pace: scan_speed_max; and where users read or wrote since the last region, ten times
  * as long as that region took is left to them.  Metadata is little, and has none.
@@ -171,15 +172,19 @@ static void save(struct dmr_disk *d)
 			     dmr_name(d), d->path[DMR_SPARE], order.error);
 }
 
-static bool save_is_due(struct dmr_scan *s)
+static bool something_new(struct dmr_scan *s)
 {
-	bool due;
+	bool new;
 
 	mutex_lock(&s->lock);
-	due = time_after(jiffies, s->saved + SAVE_EVERY) &&
-	      (s->cursor != s->saved_cursor || s->found != s->saved_found);
+	new = s->cursor != s->saved_cursor || s->found != s->saved_found;
 	mutex_unlock(&s->lock);
-	return due;
+	return new;
+}
+
+static bool save_is_due(struct dmr_scan *s)
+{
+	return time_after(jiffies, s->saved + SAVE_EVERY) && something_new(s);
 }
 
 bool dmr_scan_hindered(struct dmr_disk *d)
@@ -190,7 +195,7 @@ bool dmr_scan_hindered(struct dmr_disk *d)
 
 unsigned long dmr_scan_pace(struct dmr_disk *d, unsigned int bytes, u64 took_ns)
 {
-	u64 speed = READ_ONCE(d->parameters.scan_speed_max), bios = dmr_bios_completed(d);
+	u64 speed = READ_ONCE(d->parameters.scan_speed_max), bios = dmr_bios_ended(d);
 	u64 ms = speed ? bytes / 1024 * 1000 / speed : 0;
 
 	if (bios != d->scan.bios)
@@ -264,7 +269,7 @@ static unsigned long scan_region(struct dmr_disk *d, u64 first, u64 end, u64 ord
 	bool again;
 
 	if (!error)
-		dmr_scan_judge(d, first);
+		dmr_scan_judge(d, first, stop - first);
 	count_found(s, orders, found);
 	mutex_lock(&s->lock);
 	again = error == -EAGAIN || (error && ++s->tries < SCAN_TRIES);
@@ -277,16 +282,24 @@ static unsigned long scan_region(struct dmr_disk *d, u64 first, u64 end, u64 ord
 	if (again)
 		return HZ;
 	s->buffer->read_bytes += (stop - first) * DMR_BLOCK_SIZE;
-	s->buffer->pause = dmr_scan_pace(d, DMR_SCAN_BYTES, ktime_get_ns() - start);
-	return s->buffer->pause;
+	return dmr_scan_pace(d, DMR_SCAN_BYTES, ktime_get_ns() - start);
 }
 
+/* It may take long, so what was read before is saved. */
 static unsigned long look_again(struct dmr_disk *d, struct dmr_suspect *suspect, u64 orders)
 {
+	struct dmr_scan *s = &d->scan;
+	bool skipped = false;
 	u64 found = 0;
-	unsigned long later = dmr_scan_look(d, suspect, &found);
+	unsigned long later;
 
-	count_found(&d->scan, orders, found);
+	if (something_new(s))
+		save(d);
+	later = dmr_scan_look(d, suspect, &found, &skipped);
+	count_found(s, orders, found);
+	mutex_lock(&s->lock);
+	s->skipped |= skipped && s->orders == orders;
+	mutex_unlock(&s->lock);
 	return later;
 }
 

@@ -26,7 +26,7 @@ struct dmr_disk;
 struct dmr_suspect {
 	u64 region;
 	u64 after; /* bytes read by this run when the next look is due */
-	unsigned int looks;
+	unsigned int looks, tries;
 	DECLARE_BITMAP(slow, DMR_SCAN_BLOCKS); /* each time so far */
 };
 
@@ -41,7 +41,6 @@ struct dmr_scan_buffer {
 	bool quiet;		   /* and no bio of a user's ended meanwhile */
 	unsigned long pause;	   /* jiffies that it wants before the next read */
 	u64 orders, read_bytes;	   /* of this run */
-	DECLARE_BITMAP(weak, DMR_SCAN_BLOCKS); /* found so in the region at hand */
 	struct dmr_suspect suspects[DMR_SUSPECTS];
 	unsigned int suspected;
 };
@@ -117,18 +116,19 @@ void dmr_scan_probe(struct dmr_disk *d, u64 block);
 void dmr_scan_time(struct dmr_disk *d, u64 first, unsigned int count);
 /*
  * The healer's word on one block, on one that was slow or failed alone if `suspected`.
- * -EAGAIN: something stands in the way now.
+ * -EAGAIN: something stands in the way now, or the orders have changed; it may be said.
  */
 int dmr_scan_check(struct dmr_disk *d, u64 block, bool suspected, u64 *found);
 
 /*
- * scan_slow.c, the work item's.  Judges the region that was just read; the suspect whose
- * look is due, or any if `all`, or NULL; looks at it, adds to *found, and returns when to go
- * on, in jiffies.
+ * scan_slow.c, the work item's.  Judges the blocks of a region that were just read; the
+ * suspect whose look is due, or any if `all`, or NULL; looks at it, adds to *found, and
+ * returns when to go on, in jiffies; *skipped: it is given up for want of memory.
  */
-void dmr_scan_judge(struct dmr_disk *d, u64 first);
+void dmr_scan_judge(struct dmr_disk *d, u64 first, unsigned int count);
 struct dmr_suspect *dmr_scan_suspect(struct dmr_disk *d, bool all);
-unsigned long dmr_scan_look(struct dmr_disk *d, struct dmr_suspect *suspect, u64 *found);
+unsigned long dmr_scan_look(struct dmr_disk *d, struct dmr_suspect *suspect, u64 *found,
+			    bool *skipped);
 /* The healer found the block weak; moved: and it lives in a slot now. */
 void dmr_scan_weak(struct dmr_disk *d, u64 block, bool moved);
 void dmr_scan_forget_all(struct dmr_disk *d);

@@ -73,7 +73,7 @@ int dmr_scan_check(struct dmr_disk *d, u64 block, bool suspected, u64 *found)
 	*found += order.bad;
 	if (order.weak)
 		dmr_scan_weak(d, block, order.changed);
-	if (dmr_scan_hindered(d) || READ_ONCE(d->closing))
+	if (!dmr_scan_wait(d, d->scan.buffer->orders, 0))
 		return -EAGAIN;
 	return order.error == -ENOMEM ? -ENOMEM : 0;
 }
@@ -158,8 +158,7 @@ static u64 begin(struct dmr_disk *d)
 
 	b->main_ns = b->main_blocks = 0;
 	b->main_error = 0;
-	bitmap_zero(b->weak, DMR_SCAN_BLOCKS);
-	return dmr_bios_completed(d);
+	return dmr_bios_ended(d);
 }
 
 int dmr_scan_region(struct dmr_disk *d, u64 first, u64 stop, u64 *found)
@@ -178,7 +177,7 @@ int dmr_scan_region(struct dmr_disk *d, u64 first, u64 stop, u64 *found)
 		else if (slots[at] != DMR_FENCED)
 			error = read_slots(d, first, at, run, retry, found);
 	}
-	d->scan.buffer->quiet = dmr_bios_completed(d) == bios;
+	d->scan.buffer->quiet = dmr_bios_ended(d) == bios;
 	return error;
 }
 
@@ -195,7 +194,7 @@ void dmr_scan_time(struct dmr_disk *d, u64 first, unsigned int count)
 		if (slots[at] == ON_MAIN)
 			read_main(d, first + at, run);
 	}
-	d->scan.buffer->quiet = dmr_bios_completed(d) == bios;
+	d->scan.buffer->quiet = dmr_bios_ended(d) == bios;
 }
 
 /* Where nobody else reads nobody would notice that a device is back. */

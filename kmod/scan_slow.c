@@ -10,7 +10,8 @@
  *
  * of the reads of whole regions so far, of which older ones count less and less; there is
  * no T before ENOUGH of them.  So it is the device's own pace that is exceeded, and a device
- * that is slow everywhere has no slow places.
+ * that is slow everywhere has no slow places.  Single blocks that are slow beside a suspect
+ * are added too, so that T follows a device that becomes slow.
  *
  * A region that is slow while no user was about is a suspect.  After LOOK_AFTER bytes more,
  * which no drive has in its cache, or at the end of main, it is read again, for most were
@@ -21,6 +22,8 @@
  * It decides nothing about data: what is read is thrown away, a weak block is an order for
  * the healer, who looks its place up again behind the closed gate and moves what it reads
  * there.  A suspect, or one that is found weak, says nothing to the breaker: main answered.
+ * A block is weak until it moves, or is read well: a read that failed, or while a user was
+ * about, says nothing of it.
  *
  * Threads: all is the work item's; weak_blocks is read by others.
  */
@@ -34,6 +37,7 @@
 #define LOOK_AFTER (256ull << 20)
 #define LOOKS 3u
 #define CONTROLS 4u
+#define TRIES 6u /* for want of memory */
 #define WEAK_LISTED 4096u
 
 /* ---------------------------------------------------------------- what is slow */
@@ -105,25 +109,20 @@ void dmr_scan_weak(struct dmr_disk *d, u64 block, bool moved)
 	DMWARN_LIMIT("%s: the block at sector %llu of %s can be read only slowly or by trying again%s",
 		     dmr_name(d), (unsigned long long)dmr_first_sector(block), d->path[DMR_MAIN],
 		     moved ? "; it is moved" : "");
-	if (moved) {
+	if (moved)
 		forget(d, block);
-		return;
-	}
-	__set_bit(block % DMR_SCAN_BLOCKS, s->buffer->weak);
-	if (s->weak_blocks < WEAK_LISTED && !xa_store(&s->weak, block, xa_mk_value(1), GFP_NOIO))
+	else if (s->weak_blocks < WEAK_LISTED && !xa_store(&s->weak, block, xa_mk_value(1), GFP_NOIO))
 		WRITE_ONCE(s->weak_blocks, s->weak_blocks + 1);
 }
 
-/* Those of a region that were weak in an earlier pass, and are not now. */
-static void forget_others(struct dmr_disk *d, u64 region)
+/* Those that were read well. */
+static void forget_range(struct dmr_disk *d, u64 first, unsigned int count)
 {
-	struct dmr_scan *s = &d->scan;
-	unsigned long block, first = region * DMR_SCAN_BLOCKS;
+	unsigned long block;
 	void *weak;
 
-	xa_for_each_range(&s->weak, block, weak, first, first + DMR_SCAN_BLOCKS - 1)
-		if (!test_bit(block - first, s->buffer->weak))
-			forget(d, block);
+	xa_for_each_range(&d->scan.weak, block, weak, first, first + count - 1)
+		forget(d, block);
 }
 
 /* ---------------------------------------------------------------- suspects */
@@ -133,7 +132,7 @@ static bool told_nothing(const struct dmr_scan_buffer *b)
 	return b->main_error || !b->main_blocks || !b->quiet;
 }
 
-void dmr_scan_judge(struct dmr_disk *d, u64 first)
+void dmr_scan_judge(struct dmr_disk *d, u64 first, unsigned int count)
 {
 	struct dmr_scan_latency *l = &d->scan.latency;
 	struct dmr_scan_buffer *b = d->scan.buffer;
@@ -148,10 +147,10 @@ void dmr_scan_judge(struct dmr_disk *d, u64 first)
 		suspect = &b->suspects[b->suspected++];
 		suspect->region = first / DMR_SCAN_BLOCKS;
 		suspect->after = b->read_bytes + LOOK_AFTER;
-		suspect->looks = 0;
+		suspect->looks = suspect->tries = 0;
 		bitmap_fill(suspect->slow, DMR_SCAN_BLOCKS);
 	} else if (known && !slow) {
-		forget_others(d, first / DMR_SCAN_BLOCKS);
+		forget_range(d, first, count);
 	}
 }
 
@@ -219,13 +218,18 @@ static bool read_blocks(struct dmr_disk *d, const struct dmr_suspect *suspect,
 			return false;
 		if (dmr_classify(b->main_error) == DMR_CLASS_MEDIUM)
 			__set_bit(i, failed);
-		else if (!told_nothing(b) && is_slow(&d->scan.latency, b->main_ns))
+		else if (told_nothing(b))
+			continue;
+		else if (is_slow(&d->scan.latency, b->main_ns))
 			__set_bit(i, slow);
+		else
+			forget(d, suspect->region * DMR_SCAN_BLOCKS + i);
 	}
 	return true;
 }
 
-static int check_blocks(struct dmr_disk *d, u64 region, const unsigned long *blocks, u64 *found)
+/* Takes those out of which the healer has had its say. */
+static int check_blocks(struct dmr_disk *d, u64 region, unsigned long *blocks, u64 *found)
 {
 	unsigned int i;
 	int error = 0;
@@ -234,6 +238,7 @@ static int check_blocks(struct dmr_disk *d, u64 region, const unsigned long *blo
 		error = dmr_scan_check(d, region * DMR_SCAN_BLOCKS + i, true, found);
 		if (error)
 			break;
+		__clear_bit(i, blocks);
 	}
 	return error;
 }
@@ -247,10 +252,22 @@ static bool look_at_region(struct dmr_disk *d, struct dmr_suspect *suspect, unsi
 	if (!read_alone(d, suspect->region * DMR_SCAN_BLOCKS, count))
 		return false;
 	*done = !b->main_error && (!b->quiet || !is_slow(&d->scan.latency, b->main_ns));
+	if (*done && !told_nothing(b))
+		forget_range(d, suspect->region * DMR_SCAN_BLOCKS, count);
 	return *done || slow_everywhere(d, suspect->region, everywhere);
 }
 
-unsigned long dmr_scan_look(struct dmr_disk *d, struct dmr_suspect *suspect, u64 *found)
+/* The work item waits for it. */
+static unsigned long take_pause(struct dmr_scan_buffer *b)
+{
+	unsigned long pause = b->pause;
+
+	b->pause = 0;
+	return pause;
+}
+
+unsigned long dmr_scan_look(struct dmr_disk *d, struct dmr_suspect *suspect, u64 *found,
+			    bool *skipped)
 {
 	struct dmr_scan_buffer *b = d->scan.buffer;
 	u64 base = suspect->region * DMR_SCAN_BLOCKS;
@@ -258,36 +275,39 @@ unsigned long dmr_scan_look(struct dmr_disk *d, struct dmr_suspect *suspect, u64
 	DECLARE_BITMAP(slow, DMR_SCAN_BLOCKS);
 	DECLARE_BITMAP(failed, DMR_SCAN_BLOCKS);
 	bool done = false, everywhere = false;
+	int error;
 
-	bitmap_zero(b->weak, DMR_SCAN_BLOCKS);
 	if (!suspect->looks) {
 		if (!look_at_region(d, suspect, count, &done, &everywhere))
-			return b->pause;
+			return take_pause(b);
 	} else {
 		if (!read_blocks(d, suspect, count, slow, failed))
-			return b->pause;
+			return take_pause(b);
 		if (!bitmap_empty(slow, DMR_SCAN_BLOCKS) &&
 		    !slow_everywhere(d, suspect->region, &everywhere))
-			return b->pause;
+			return take_pause(b);
 		if (everywhere) /* it was the device; what has failed has failed */
 			bitmap_zero(slow, DMR_SCAN_BLOCKS);
 		bitmap_copy(suspect->slow, slow, DMR_SCAN_BLOCKS);
 		done = bitmap_empty(slow, DMR_SCAN_BLOCKS) || suspect->looks + 1 == LOOKS;
-		if (check_blocks(d, suspect->region, failed, found) ||
-		    (done && check_blocks(d, suspect->region, slow, found))) {
+		error = check_blocks(d, suspect->region, failed, found);
+		if (!error && done)
+			error = check_blocks(d, suspect->region, slow, found);
+		*skipped = error == -ENOMEM && ++suspect->tries == TRIES;
+		if (error && !*skipped) {
 			/* Nothing was done for some of these: they are looked at again. */
 			bitmap_or(suspect->slow, slow, failed, DMR_SCAN_BLOCKS);
 			suspect->looks = 1;
+			suspect->after = b->read_bytes + LOOK_AFTER;
 			return HZ;
 		}
+		done |= *skipped;
 	}
 	suspect->looks++;
 	suspect->after = b->read_bytes + LOOK_AFTER;
-	if (everywhere) {
+	if (everywhere)
 		b->suspected = 0;
-	} else if (done) {
-		forget_others(d, suspect->region);
+	else if (done)
 		*suspect = b->suspects[--b->suspected];
-	}
-	return b->pause;
+	return take_pause(b);
 }

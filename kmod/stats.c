@@ -52,17 +52,18 @@ void dmr_count_call(struct dmr_disk *d, enum dmr_side side, enum dmr_op op, bool
 		this_cpu_inc(d->stats->errors[side][op]);
 }
 
-/* Reads and writes of the users'. */
-u64 dmr_bios_completed(struct dmr_disk *d)
+/* The users', well or not. */
+u64 dmr_bios_ended(struct dmr_disk *d)
 {
+	unsigned int op;
 	u64 sum = 0;
 	int cpu;
 
 	for_each_possible_cpu(cpu) {
 		const struct dmr_stats *stats = per_cpu_ptr(d->stats, cpu);
 
-		sum += READ_ONCE(stats->op[DMR_OP_READ].completed) +
-		       READ_ONCE(stats->op[DMR_OP_WRITE].completed);
+		for (op = 0; op < DMR_OPS; op++)
+			sum += READ_ONCE(stats->op[op].completed) + READ_ONCE(stats->op[op].failed);
 	}
 	return sum;
 }
