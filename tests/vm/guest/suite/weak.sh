@@ -134,7 +134,7 @@ check 'P6 a block that can be read when it is tried again is weak, and trips no 
 history() { dd if="$spare" bs=4 skip=$(((65536 + 3328) / 4)) count=8 status=none | od -An -v -tu4 | tr -s ' \n' ' '; }
 
 days() {
-    local today now
+    local today
     have dmremapfs
     target
     now=$(date +%s)
