@@ -63,7 +63,9 @@ void CallRing::serve(bool wait) {
     }
     io_uring_cqe* entry = nullptr;
     unsigned head = 0, count = 0;
+    const unsigned ready = io_uring_cq_ready(&ring_);
     io_uring_for_each_cqe(&ring_, head, entry) {
+        behind_ = count + 1 < ready ? ready - count - 1 : 0;
         const auto kind = static_cast<Kind>(entry->user_data % kKinds);
         // NOLINTNEXTLINE(performance-no-int-to-ptr): the ring carries numbers only
         void* const subject = reinterpret_cast<void*>(entry->user_data - kind);
@@ -76,6 +78,7 @@ void CallRing::serve(bool wait) {
         }
         count++;
     }
+    behind_ = 0;
     io_uring_cq_advance(&ring_, count);
 }
 

@@ -46,6 +46,7 @@ protected:
     virtual void settle(Kind kind, void* subject, int result) = 0;
 
     std::uint64_t under_way_ = 0;  // calls that must end before the loop may
+    unsigned behind_ = 0;          // calls that have ended, and are to be settled after this one
 
 private:
     io_uring ring_{};

@@ -172,7 +172,7 @@ void RingServer::handle_elsewhere(UringRequest& request) {
                 message.size = taken.entry.message_length();
                 fuse_session_process_buf(&server.session_, &message);
             }
-            taken.loop.release(taken);
+            taken.loop->release(taken);
         },
         this, &request);
 }

@@ -19,11 +19,13 @@ namespace dmremap {
 
 thread_local UringLoop* UringLoop::mine_ = nullptr;
 
-UringLoop::UringLoop(Filesystem& filesystem, int descriptor, UringCrowd& crowd, Elsewhere elsewhere)
+UringLoop::UringLoop(Filesystem& filesystem, int descriptor, UringLoops& loops, std::size_t number,
+                     Elsewhere elsewhere)
     : CallRing(IORING_SETUP_SQE128),
       filesystem_(filesystem),
       descriptor_(descriptor),
-      crowd_(crowd),
+      loops_(loops),
+      number_(number),
       elsewhere_(std::move(elsewhere)),
       wake_(::eventfd(0, EFD_CLOEXEC)) {
     if (!wake_)
@@ -33,6 +35,7 @@ UringLoop::UringLoop(Filesystem& filesystem, int descriptor, UringCrowd& crowd, 
 
 void UringLoop::add_entry(std::uint16_t queue) {
     requests_.push_back(std::make_unique<UringRequest>(*this, queue));
+    loops_.shares.join(queue, number_);
 }
 
 void UringLoop::enroll_one() {
@@ -98,7 +101,8 @@ void UringLoop::handle(UringRequest& request) {
     const UringEntry& entry = request.entry;
     const fuse_in_header& header = entry.header();
     request.counted = true;
-    place_.serve(entry.queue(), crowd_.enter(entry.queue()));
+    place_.serve(entry.queue(), loops_.crowd.enter(entry.queue()));
+    loops_.shares.came(entry.queue(), number_);
     request.holders = 1;
     if (!entry.sound()) {
         request.entry.answer(EIO, 0);
@@ -153,12 +157,12 @@ void UringLoop::answered(Request& done, int error) {
         length = sizeof(out);
     }
     request.entry.answer(error, length);
-    request.loop.release(request);
+    request.loop->release(request);
 }
 
 void UringRequest::take(const iovec* pieces, int count) {
     entry.answer_in_pieces(pieces, count);
-    loop.release(*this);
+    loop->release(*this);
 }
 
 void UringLoop::release(UringRequest& request) {
@@ -166,11 +170,23 @@ void UringLoop::release(UringRequest& request) {
     if (mine_ != this || !send(request)) hand_over(request);
 }
 
+// For the kernel; or first for the loop that its entry belongs to from now on.
 bool UringLoop::send(UringRequest& request) {
+    const std::uint16_t queue = request.entry.queue();
+    if (std::exchange(request.counted, false)) loops_.crowd.leave(queue);
+    if (std::exchange(request.of_the_disk, false)) {
+        at_the_disk_--;
+        if (behind_ != 0 && request.request.length >= UringShares::kLong) {
+            const std::size_t heir = loops_.shares.heir(queue, number_);
+            if (heir != number_) {
+                request.loop = loops_.all[heir].get();
+                request.loop->hand_over(request);
+                return true;
+            }
+        }
+    }
     io_uring_sqe* const command = next_entry();
     if (command == nullptr) return false;
-    if (std::exchange(request.of_the_disk, false)) at_the_disk_--;
-    if (std::exchange(request.counted, false)) crowd_.leave(request.entry.queue());
     if (request.enrolled)
         request.entry.commit(*command, descriptor_);
     else

@@ -29,21 +29,31 @@
 #include "fuse/reply_channel.h"
 #include "fuse/uring_entry.h"
 #include "fuse/uring_place.h"
+#include "fuse/uring_shares.h"
 
 namespace dmremap {
 
 class Filesystem;
 class UringLoop;
 
+// All loops of a mount, and what they share.
+struct UringLoops {
+    UringLoops(std::size_t queues, std::size_t loops) : crowd(queues), shares(queues, loops) {}
+
+    UringCrowd crowd;
+    UringShares shares;
+    std::vector<std::unique_ptr<UringLoop>> all;  // by number; as it is, once threads run
+};
+
 // An entry with the loop it belongs to, and the request that is under way in it.
 struct alignas(64) UringRequest final : ReplyTaker {
-    UringRequest(UringLoop& owner, std::uint16_t queue) : entry(queue), loop(owner) {}
+    UringRequest(UringLoop& owner, std::uint16_t queue) : entry(queue), loop(&owner) {}
 
     void take(const iovec* pieces, int count) override;  // libfuse's answer
 
     UringEntry entry;
     Request request;
-    UringLoop& loop;
+    UringLoop* loop;               // changes only where the answer is there and nobody holds it
     UringRequest* next = nullptr;  // of those that were handed over
     std::atomic<int> holders{0};   // who still needs the buffers: who answers, who reads
     bool of_the_disk = false;      // its data is under way there
@@ -58,7 +68,8 @@ public:
     // lead to release() twice: by the answer, and by whoever needs the message no longer. It must
     // not block. `descriptor` is one of the mount's. Throws Refusal(system).
     using Elsewhere = std::function<void(UringRequest&)>;
-    UringLoop(Filesystem& filesystem, int descriptor, UringCrowd& crowd, Elsewhere elsewhere);
+    UringLoop(Filesystem& filesystem, int descriptor, UringLoops& loops, std::size_t number,
+              Elsewhere elsewhere);
 
     // Before run(): an entry for a queue of the kernel's. Throws bad_alloc.
     void add_entry(std::uint16_t queue);
@@ -93,7 +104,8 @@ private:
 
     Filesystem& filesystem_;
     const int descriptor_;
-    UringCrowd& crowd_;
+    UringLoops& loops_;
+    const std::size_t number_;
     UringPlace place_;
     const Elsewhere elsewhere_;
     const UniqueFd wake_;

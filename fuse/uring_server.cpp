@@ -43,20 +43,22 @@ UringServer::UringServer(Filesystem& filesystem, int descriptor, unsigned most_l
     const unsigned loops = std::min(
         most_loops, std::clamp(std::thread::hardware_concurrency(), kLeastLoops, kMostLoops));
     const unsigned queues = possible_processors();
-    crowd_.emplace(queues);
+    loops_.emplace(queues, loops);
     for (unsigned i = 0; i < loops; i++)
-        loops_.push_back(std::make_unique<UringLoop>(filesystem, descriptor, *crowd_, elsewhere));
+        loops_->all.push_back(
+            std::make_unique<UringLoop>(filesystem, descriptor, *loops_, i, elsewhere));
     const unsigned depth = std::clamp(kInAll / queues, kLeastInAQueue, kMostInAQueue);
     const unsigned shared_by = std::min(loops, kLoopsOfAQueue);
     for (unsigned i = 0; i < depth; i++)
         for (unsigned queue = 0; queue < queues; queue++)
-            loops_[(queue + i % shared_by) % loops]->add_entry(static_cast<std::uint16_t>(queue));
-    for (const auto& loop : loops_) turns_ = std::max(turns_, loop->entries());
+            loops_->all[(queue + i % shared_by) % loops]->add_entry(
+                static_cast<std::uint16_t>(queue));
+    for (const auto& loop : loops_->all) turns_ = std::max(turns_, loop->entries());
     turn_.emplace(loops);
     try {
-        for (const auto& loop : loops_) threads_.emplace_back([this, &loop] { serve(*loop); });
+        for (const auto& loop : loops_->all) threads_.emplace_back([this, &loop] { serve(*loop); });
         std::unique_lock lock(mutex_);
-        changed_.wait(lock, [this] { return prepared_ == loops_.size(); });
+        changed_.wait(lock, [this] { return prepared_ == loops_->all.size(); });
         if (error_ != 0)
             throw Refusal(RefusalKind::system,
                           std::string("io_uring cannot be had: ") + std::strerror(error_));
@@ -93,7 +95,7 @@ void UringServer::start() { enter(Phase::serving); }
 
 void UringServer::end() {
     enter(Phase::given_up);  // where they have not begun
-    for (const auto& loop : loops_) loop->end();
+    for (const auto& loop : loops_->all) loop->end();
     for (std::thread& thread : threads_) thread.join();
     threads_.clear();
 }

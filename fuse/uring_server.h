@@ -12,14 +12,13 @@
 // belong to several loops, and by turns: the kernel takes the entry that came back last, so as many
 // requests as a program has at once keep to as many entries, those that were enrolled last. With
 // the entries of one loop side by side four reads of 1 MiB went through one thread, at 0.6 times
-// the speed of /dev/fuse.
+// the speed of /dev/fuse. A deeper queue leaves them in another order, which uring_shares.h mends.
 //
 // What lost when it was measured: one loop for all (0.5 at 1 MiB, 0.9 at depth 16, though it costs
-// least processor time there); and to hand the answer of a long request to a loop that waits for
-// work, where another one waits already for this loop. The kernel would allow that, for it takes
-// an answer from any ring and sends the next request there; but on a busy machine writes of 1 MiB
-// gained as much as reads lost, for blocks of 64 KiB the wake cost more than it gave, and on an
-// idle one it was not measured.
+// least processor time there); and to hand the answer of each long request to a loop that waits for
+// work, where another one waits already for this loop: writes of 1 MiB gained as much as reads
+// lost, and for blocks of 64 KiB the wake cost more than it gave. Once after a change of load is
+// enough.
 #pragma once
 
 #include <barrier>
@@ -54,8 +53,7 @@ private:
     void serve(UringLoop& loop);
     void enter(Phase phase);
 
-    std::optional<UringCrowd> crowd_;
-    std::vector<std::unique_ptr<UringLoop>> loops_;
+    std::optional<UringLoops> loops_;
     std::size_t turns_ = 0;  // of enrolling
     std::optional<std::barrier<>> turn_;
     std::mutex mutex_;
