@@ -16,18 +16,36 @@ and the kernel's functions that the serving processes spend most in. `limit/x` i
 fast as x a program could be that itself takes no time at all: what client and kernel take when a
 FUSE daemon answers at once (null) stays. It holds where the processors are what is short, so where
 idle is small. Figures of one run only; a machine that does other work tells lies.
+
+With `--disk FOLDER` it looks at the disk below that folder instead, through the raw image, too (perf's
+block events, so as root), and prints
+
+  in flight  requests at the disk, on average
+  at once    requests that the disk hands back together
+  away       microseconds from then until it is given the next one (the median)
+  there      microseconds from then until it hands back again (the median)
+
+A disk that hands back all it has at once stands still while they are away, and however deep the queue
+is, the first new one comes no sooner than one request's way through FUSE takes: `limit` is that, from
+raw and from what null does with one request at a time. Every FUSE daemon is slower, as `away` says.
 """
 
 import argparse
 import os
+import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 
 import bench
 
 HERTZ = 999
+DEPTH = re.compile(r"--iodepth=(\d+)")
+TOGETHER = 5  # microseconds between completions of one interrupt, at most; with perf in the way
 
 
 def report(data, *fields):
@@ -78,6 +96,111 @@ def look_at(contender, arguments, seconds, data):
     return speed, places, functions
 
 
+def disk_of(folder):
+    """MAJOR,MINOR of the whole disk, as the block events name it."""
+    number = os.stat(folder).st_dev
+    place = os.path.realpath(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}")
+    if os.path.exists(os.path.join(place, "partition")):
+        place = os.path.dirname(place)
+    try:
+        with open(os.path.join(place, "dev")) as text:
+            return text.read().strip().replace(":", ",")
+    except FileNotFoundError:
+        sys.exit(f"{folder} is on no block device")
+
+
+def events_of(data, disk):
+    """[(microseconds, whether it was issued)] of half a second."""
+    text = subprocess.run(["perf", "script", "-i", data, "--ns", "-F", "time,event,trace"],
+                          check=True, capture_output=True, text=True).stdout
+    form = re.compile(r"(\d+\.\d+): +block:block_rq_(issue|complete): " + disk + " ")
+    found = [form.search(line) for line in text.splitlines()]
+    return sorted((float(event[1]) * 1e6, event[2] == "issue") for event in found if event)
+
+
+def at_the_disk(events):
+    """(completions at once, microseconds away, microseconds there), or None."""
+    bursts, away, there = [], [], []
+    count, began, last, next_one = 0, None, None, None
+    for when, issued in events:
+        if issued:
+            if began is not None and next_one is None:
+                next_one = when
+                away.append(when - began)
+            continue
+        if last is None or when - last > TOGETHER:
+            if count:
+                bursts.append(count)
+            if next_one is not None:
+                there.append(when - next_one)
+            count, began, next_one = 0, when, None
+        count += 1
+        last = when
+    if not (bursts and away and there):
+        return None
+    return statistics.mean(bursts), statistics.median(away), statistics.median(there)
+
+
+def in_flight_ms(disk):
+    """What /proc/diskstats has added up of requests' times, reads and writes."""
+    with open("/proc/diskstats") as text:
+        for line in text:
+            fields = line.split()
+            if ",".join(fields[:2]) == disk:
+                return int(fields[6]) + int(fields[10])
+    return 0
+
+
+def watch_disk(options):
+    disk = disk_of(options.disk)
+    with tempfile.TemporaryDirectory(prefix="dmremap-profile-", dir=options.disk) as folder:
+        contenders = [bench.Contender(name, folder, options.size * bench.MIB)
+                      for name in ["raw"] + [name for name in options.contenders if name != "raw"]]
+        try:
+            contenders = [contender for contender in contenders if contender.start()]
+            for name in options.loads:
+                print_disk(name, disk, contenders, options.seconds)
+        finally:
+            for contender in contenders:
+                contender.stop()
+
+
+def events_under_load(contender, arguments, disk):
+    loading = threading.Thread(target=bench.load, args=(contender, arguments, 2))
+    # A pipe is no place for it, and the disk that is looked at is none either.
+    with tempfile.NamedTemporaryFile(prefix="dmremap-profile-", dir="/dev/shm") as data:
+        loading.start()
+        time.sleep(1)
+        subprocess.run(["perf", "record", "-q", "-a", "-m", "4096", "-e",
+                        "block:block_rq_issue,block:block_rq_complete", "-o", data.name, "--",
+                        "sleep", "0.5"], check=True)
+        loading.join()
+        return events_of(data.name, disk)
+
+
+def print_disk(name, disk, contenders, seconds):
+    arguments = bench.LOADS[name][0]
+    print(f"\n{name} (at the disk {disk})")
+    print(f"  {'':9}{'IOPS':>9}{'/raw':>7}{'in flight':>11}{'at once':>9}{'away':>8}{'there':>8}")
+    speeds = {}
+    for contender in contenders:
+        before = in_flight_ms(disk)
+        speed = speeds[contender.name] = bench.load(contender, arguments, seconds)["iops"]
+        in_flight = (in_flight_ms(disk) - before) / 1000 / seconds
+        seen = at_the_disk(events_under_load(contender, arguments, disk))  # perf slows it
+        print(f"  {contender.name:9}{speed:9.0f}{speed / speeds['raw']:7.2f}{in_flight:11.1f}"
+              + ("".join(f"{value:{width}.1f}" for value, width in zip(seen, (9, 8, 8)))
+                 if seen else "  no request seen"))
+        sys.stdout.flush()
+        if contender.name == "null":
+            one = arguments.replace(DEPTH.search(arguments)[0], "--iodepth=1")
+            null = 1e6 / bench.load(contender, one, seconds)["iops"]
+    if "null" in speeds:
+        round_ = int(DEPTH.search(arguments)[1]) * 1e6 / speeds["raw"]
+        print(f"  limit{'':13}{round_ / (round_ + null):7.2f}  a round of raw {round_:.0f} us, "
+              f"a request's way {null:.0f} us")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -89,10 +212,14 @@ def main():
                         choices=[name for name in bench.CONTENDERS if name != "raw"])
     parser.add_argument("--functions", type=int, default=6, help="of the kernel to print")
     parser.add_argument("--folder", default="/dev/shm", help="where the images are")
+    parser.add_argument("--disk", metavar="FOLDER", help="look at the disk under FOLDER instead")
     options = parser.parse_args()
     if shutil.which("perf") is None:
         sys.exit("perf is not installed (package linux-perf)")
     bench.print_header(bench.machine())
+    if options.disk:
+        watch_disk(options)
+        return
     for name in options.loads:
         print(f"\n{name} (microseconds of processor time a request)")
         print(f"  {'':9}{'IOPS':>9}{'client':>8}{'kernel':>8}{'code':>8}{'other':>8}{'idle':>8}"
