@@ -45,7 +45,7 @@ import bench
 
 HERTZ = 999
 DEPTH = re.compile(r"--iodepth=(\d+)")
-TOGETHER = 5  # microseconds between completions of one interrupt, at most; with perf in the way
+TOGETHER = 10  # microseconds between completions of one interrupt, at most; with perf in the way
 
 
 def report(data, *fields):
