@@ -24,8 +24,8 @@
  * never ahead of what is committed.  With it go the days (scan_days.c).  It is written
  * before a look, too, for a look may take long.
  *
- * Pace: scan_speed_max; and where users read or wrote since the last region, ten times
- * as long as that region took is left to them.  Metadata is little, and has none.
+ * Pace: scan_speed_max; and where a user's bio has ended since the last read, ten times
+ * as long as that read took is left to them.  Metadata is little, and has none.
  *
  * Threads: the work item, messages (with d->lock) and the healer share the record under
  * scan.lock, which nobody holds across I/O.  dmr_scan_stop() waits for the work, which

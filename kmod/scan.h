@@ -68,7 +68,7 @@ struct dmr_scan {
 	u64 saved_cursor, saved_found; /* when it was saved */
 	u64 bios;		       /* the users', when something was last read */
 	struct dmr_scan_buffer *buffer;
-	wait_queue_head_t wait; /* of the work item, for less than an order or the end */
+	wait_queue_head_t wait; /* the work item's in a pause, which an order or closing ends */
 	struct dmr_scan_latency latency;
 	struct xarray weak; /* blocks of main that were found weak and stayed there */
 	unsigned int weak_blocks;
@@ -78,7 +78,10 @@ struct dmr_scan {
 	unsigned long noted; /* jiffies */
 };
 
-/* Once, when the table is made; then start at opening, and stop, which waits, at closing. */
+/*
+ * Once, when the table is made; start at opening, and stop, which waits, at closing; exit
+ * once, with the table's end.
+ */
 void dmr_scan_init(struct dmr_disk *d);
 void dmr_scan_start(struct dmr_disk *d);
 void dmr_scan_stop(struct dmr_disk *d);
