@@ -98,7 +98,7 @@ slow_everywhere() {
     scanned
     same 'weak_blocks' 0 "$(stat_of weak_blocks)"
     # Nor has it weak places when it becomes slower still while one part of it is read.
-    slow_down 2000 0 $((regions * 2048))
+    slow_down 400 0 $((regions * 2048))
     scanned $((90 * 2048)) 2048
     same 'weak_blocks, later' 0 "$(stat_of weak_blocks)"
     same 'active_mappings' 0 "$(number active_mappings)"
