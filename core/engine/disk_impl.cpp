@@ -298,8 +298,9 @@ void DiskImpl::finish(Piece& piece, int error) {
     request.done(request, error);
 }
 
-// Main, then the spare: both may hold what was acknowledged, the spare also from before a crash of
-// this program.
+// Both devices at once: both may hold what was acknowledged, the spare also from before a crash of
+// this program, and each has all of its own before the flush comes. Acknowledged when both have
+// answered; by then the first failure of either is in `flush_failed`, whoever was told of it (P2).
 void DiskImpl::submit_flush(Piece& piece) {
     if (disk_->read_only) {
         finish(piece, 0);
@@ -309,36 +310,35 @@ void DiskImpl::submit_flush(Piece& piece) {
         finish(piece, EIO);
         return;
     }
-    piece.io = Io{};
-    piece.io.op = Op::flush;
-    piece.io.context = &piece;
-    piece.io.done = [](Io& io) {
-        Piece& owner = *static_cast<Piece*>(io.context);
-        static_cast<DiskImpl*>(owner.disk)->main_flushed(owner);
-    };
+    piece.error.store(0, std::memory_order_relaxed);
+    piece.outstanding.store(2, std::memory_order_relaxed);
+    for (Io* const io : {&piece.io, &piece.spare_flush}) {
+        *io = Io{};
+        io->op = Op::flush;
+        io->context = &piece;
+        io->done = [](Io& done) {
+            Piece& owner = *static_cast<Piece*>(done.context);
+            static_cast<DiskImpl*>(owner.disk)
+                ->flushed(owner, &done == &owner.spare_flush, done.error);
+        };
+    }
     disk_->main->submit(piece.io);
+    disk_->spare->submit(piece.spare_flush);
 }
 
-void DiskImpl::main_flushed(Piece& piece) {
-    disk_->counters->main_call(Op::flush, piece.io.error == 0);
-    if (piece.io.error != 0) {
-        finish(piece, EIO);
+void DiskImpl::flushed(Piece& piece, bool on_spare, int error) {
+    if (on_spare) {
+        disk_->counters->spare_call(Op::flush, error == 0);
+    } else {
+        disk_->counters->main_call(Op::flush, error == 0);
+    }
+    if (error != 0) {
+        piece.error.store(EIO, std::memory_order_relaxed);
+    }
+    if (piece.outstanding.fetch_sub(1, std::memory_order_acq_rel) != 1) {
         return;
     }
-    piece.io.done = [](Io& io) {
-        Piece& owner = *static_cast<Piece*>(io.context);
-        static_cast<DiskImpl*>(owner.disk)->spare_flushed(owner);
-    };
-    disk_->spare->submit(piece.io);
-}
-
-void DiskImpl::spare_flushed(Piece& piece) {
-    disk_->counters->spare_call(Op::flush, piece.io.error == 0);
-    if (piece.io.error != 0) {
-        finish(piece, EIO);
-        return;
-    }
-    finish(piece, disk_->flush_failed ? EIO : 0);
+    finish(piece, disk_->flush_failed ? EIO : piece.error.load(std::memory_order_relaxed));
 }
 
 std::uint64_t DiskImpl::salvage(const std::function<bool()>& cancelled) {

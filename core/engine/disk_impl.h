@@ -54,8 +54,7 @@ private:
     Step hand_to_healer(Piece& piece);
     Step conclude(Piece& piece);
     void submit_flush(Piece& piece);
-    void main_flushed(Piece& piece);
-    void spare_flushed(Piece& piece);
+    void flushed(Piece& piece, bool on_spare, int error);
     void run_done(Piece& piece, Op op, bool on_spare, int error);
     void settle(Piece& piece);
     void piece_done(Piece& piece, int error);

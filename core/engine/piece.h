@@ -27,8 +27,9 @@ struct Piece {
     std::uint64_t length = 0;   // bytes; not beyond the end of the region
     std::byte* data = nullptr;  // where this part of the request's data is
 
-    Io io;                         // the run of a piece that lies in one stretch,
-    bool on_spare = false;         //   and where that is
+    Io io;                         // the run of a piece that lies in one stretch; main's flush,
+    bool on_spare = false;         //   and where that run is
+    Io spare_flush;                // beside main's
     std::unique_ptr<RunSet> runs;  // of a piece that remaps cut
     std::atomic<unsigned> outstanding{0};
     std::atomic<int> error{0};          // the first error of a run

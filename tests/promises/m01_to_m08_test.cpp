@@ -380,5 +380,33 @@ TEST(Mistakes, M08_FlushAndDiscardAndLimitsArePassedOn) {
     EXPECT_EQ(discarded, 32 * kSector);
 }
 
+// Both are asked at once, and whichever answers first, the flush waits for the other.
+TEST(Mistakes, M08_AFlushWaitsForBothDevices) {
+    for (const bool main_first : {true, false}) {
+        TestPair pair;
+        pair.fill_main(1);
+        pair.format();
+        pair.open();
+        Medium& first = main_first ? *pair.main : *pair.spare;
+        Medium& last = main_first ? *pair.spare : *pair.main;
+        for (Medium* const medium : {&first, &last}) {
+            medium->set_hook([](const Call& call) {
+                return call.op == Op::flush ? Medium::kHold : Medium::kPass;
+            });
+        }
+        Pending flush(*pair.disk, Op::flush, 0, {}, [&] {
+            first.stop_waiting();
+            last.stop_waiting();
+        });
+        ASSERT_TRUE(first.wait_held(1) && last.wait_held(1));
+        first.release();
+        EXPECT_FALSE(flush.finished());
+        last.release();
+        EXPECT_EQ(flush.wait(), 0);
+        first.set_hook(nullptr);
+        last.set_hook(nullptr);
+    }
+}
+
 }  // namespace
 }  // namespace dmremap::test
