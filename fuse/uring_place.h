@@ -11,14 +11,14 @@
 //
 // Where the program goes on is not ours to choose. Sent to the idle processor with each answer, it
 // asks by that one's queue, whose loop is bound there, and is sent back: one processor is woken for
-// each request, as by /dev/fuse. Whether the scheduler does that hangs on how idle the machine is to
-// it; where the program is bound it cannot.
+// each request, as by /dev/fuse. Whether the scheduler does that hangs on how idle the machine is
+// to it; where the program is bound it cannot.
 //
 // Measured on two idle virtual processors, 4 KiB at depth 1, medians of interleaved rounds, against
-// /dev/fuse: a bound program's reads 2.09, writes 1.70; one that is not 1.42 and 1.32 on one day, with
-// sched_autogroup_enabled 0, and 0.96 and 0.94 on another, with 1 (the same for libfuse's own FUSE
-// over io_uring); and where the loop is not bound 0.96 and 0.94. The switches are as many in all cases,
-// one a request: only where they lead is different.
+// /dev/fuse: a bound program's reads 2.09, writes 1.70; one that is not 1.23 to 1.42 where
+// sched_autogroup_enabled is 0, and 0.88 to 0.98 where it is 1 (libfuse's own FUSE over io_uring
+// 1.4 and 1.0); and where the loop is not bound 0.96 and 0.94. The switches are as many in all
+// cases, one a request: only where they lead is different.
 //
 // What the thread may use is what it was allowed when it bound itself; another processor it leaves
 // alone. A system call is made when it is bound and when it is freed, so at most twice in kInARow
