@@ -4,9 +4,9 @@
 # shellcheck disable=SC2154,SC2034,SC2094
 # Proves that the target does not make those of the field's known mistakes that no other suite's
 # subject is: M06 numbers cut to 32 bits, M08 flush, discard and limits not passed on, M11 counters
-# that stand still, M12 clocks, M19 zeroing that is no zeroing. The others: M01 faults, M02 and M03
-# metadata, M04 parity, M05 and M17 powercut, M07 and M10 target, M09 suspend, M13 basic and activate,
-# M14 to M16 dust and target, M20 resources.
+# that stand still, M12 clocks, M15 a write that slips onto main behind a fresh remap, M19 zeroing that
+# is no zeroing. The others: M01 faults, M02 and M03 metadata, M04 parity, M05 and M17 powercut, M07 and
+# M10 target, M09 suspend, M13 basic and activate, M14 and M16 dust and target, M20 resources.
 
 # A sector of its own content, direct.
 put_sector() {  # DEVICE SECTOR WORD
@@ -195,6 +195,49 @@ counters() {
     down
 }
 check "M11 a request counts once, with its device's time" counters
+
+# Main keeps a write to itself, and another sector of that block fails meanwhile. It is moved with what
+# was written, not with what was there before: for that the healer has to wait for the write. It has had
+# its turn when what was asked of it later is done.
+write_under_way() {
+    local slow writer reader
+    target
+    modules dm-delay
+    loop_pair 20480 32768
+    slow="0 20480 delay $main 0 0 $main 0"
+    dmsetup create slow --table "$slow 0"
+    main=$(holed bad /dev/mapper/slow)
+    format
+    up
+    put_sector "$disk" 800 old
+    punch bad /dev/mapper/slow 803 1
+    dmsetup suspend --nolockfs slow
+    dmsetup load slow --table "$slow 600000"
+    dmsetup resume slow
+    put_sector "$disk" 800 new &
+    writer=$!
+    until_true writes_under_way bad 1
+    get_sector "$disk" 803 &
+    reader=$!
+    until_true main_has_failed
+    message set lost_retry_minutes 0
+    message set lost_retry_minutes 0
+    # A dm-delay that is suspended lets go of what it has.
+    dmsetup suspend --nolockfs slow
+    dmsetup load slow --table "$slow 0"
+    dmsetup resume slow
+    wait "$writer"
+    wait "$reader"
+    same 'remaps' 1 "$(number active_mappings)"
+    same 'what was written' new "$(get_sector "$disk" 800)"
+    down
+    spare_is_clean
+}
+writes_under_way() {  # NAME COUNT
+    [ "$(awk '{ print $2 }' "/sys/block/dm-$(numbers_of "$1" minor | tr -d ' ')/inflight")" = "$2" ]
+}
+main_has_failed() { [ "$(message stats | sed -n 's/^main_read_errors //p')" -ge 1 ]; }
+check 'M15 a block is not moved while a write to it is under way' write_under_way
 
 # Only a disk's own history knows years; whether a spare is good is no matter of the clock.
 clock_set_back() {
