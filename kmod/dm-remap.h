@@ -375,6 +375,12 @@ void dmr_holder_set(struct dmr_disk *d, struct dmr_superblock *sb);
 void dmr_holder_clear(struct dmr_superblock *sb);
 int dmr_holder_enlist(struct dmr_disk *d);
 void dmr_holder_delist(struct dmr_disk *d);
+void dmr_for_each_open(void (*visit)(struct dmr_disk *d));
+
+/* hibernate.c */
+int dmr_hibernate_init(void);
+void dmr_hibernate_exit(void);
+bool dmr_hibernating(void);
 
 /* open.c */
 int dmr_open(struct dmr_disk *d);

@@ -24,7 +24,8 @@
 #include "dm-remap.h"
 
 #define ROUND_LASTS (HZ / 10)
-#define LOOKS (5 * HZ) /* while the breaker is tripped, or a page owed its second copy */
+/* While the breaker is tripped, a page owed its second copy, or the machine hibernates. */
+#define LOOKS (5 * HZ)
 
 void dmr_wake_healer(struct dmr_disk *d)
 {
@@ -261,6 +262,8 @@ static void find_chores(struct dmr_disk *d)
 	unsigned int asked = READ_ONCE(d->retry_asked);
 	unsigned long interval = retry_interval(d);
 
+	if (dmr_hibernating())
+		return;
 	if (READ_ONCE(d->closing) || !dmr_writable(d)) {
 		d->retry_cursor = d->move_cursor = t->ready;
 		d->retry_begun = asked; /* all that there will be, for whoever waits */
@@ -308,11 +311,11 @@ void dmr_heal_work(struct work_struct *work)
 		worked = run_errands(d);
 	} while (do_round(d) || worked);
 	dmr_breaker_try_reset(d);
-	if (d->table.owed && dmr_writable(d)) {
+	if (d->table.owed && dmr_writable(d) && !dmr_hibernating()) {
 		dmr_table_pay_back(d);
 		dmr_update_causes(d);
 	}
-	if (d->breaker.tripped || d->table.owed)
+	if (d->breaker.tripped || d->table.owed || dmr_hibernating())
 		interval = LOOKS;
 	if (interval && !READ_ONCE(d->closing))
 		mod_delayed_work(d->wq, &d->wake, interval);

@@ -170,6 +170,17 @@ int dmr_holder_enlist(struct dmr_disk *d)
 	return error;
 }
 
+/* An open pair stays one until this has returned. */
+void dmr_for_each_open(void (*visit)(struct dmr_disk *d))
+{
+	struct dmr_disk *d;
+
+	mutex_lock(&opened_lock);
+	list_for_each_entry(d, &opened_disks, opened)
+		visit(d);
+	mutex_unlock(&opened_lock);
+}
+
 void dmr_holder_delist(struct dmr_disk *d)
 {
 	mutex_lock(&opened_lock);

@@ -149,8 +149,12 @@ static int route_inside(struct dmr_disk *d, struct bio *bio, bool may_split)
 	/* Inside the gate: what the healer found out behind it counts. */
 	if (op != REQ_OP_READ && unlikely(!dmr_writable(d)))
 		return leave_and_decide(d, bio, BLK_STS_IOERR);
-	if (dmr_map_may_hold(d, sector / DMR_SECTORS_PER_BLOCK))
+	if (dmr_map_may_hold(d, sector / DMR_SECTORS_PER_BLOCK)) {
+		/* Of a closed pair nothing is known.  Before 6.9 a thin pool's resume forgot preresume. */
+		if (unlikely(!READ_ONCE(d->open)))
+			return leave_and_decide(d, bio, BLK_STS_IOERR);
 		run = find_run(d, sector, end, op == REQ_OP_WRITE || op == REQ_OP_WRITE_ZEROES);
+	}
 	if (run.end < end) {
 		if (!may_split)
 			return leave_to_healer(d, bio);

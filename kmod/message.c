@@ -148,10 +148,11 @@ static int salvage(struct dmr_disk *d, char *result, unsigned int maxlen)
 		return refuse(d, -ENODEV, "the device is suspended");
 	if (wait_event_killable(d->retry_wait, (int)(READ_ONCE(d->retry_done) - ticket) >= 0 ||
 						       READ_ONCE(d->closing) ||
-						       READ_ONCE(d->suspending)))
+						       READ_ONCE(d->suspending) ||
+						       dmr_hibernating()))
 		return -EINTR;
 	if ((int)(READ_ONCE(d->retry_done) - ticket) < 0)
-		return refuse(d, -EINTR, "the device is being suspended before all is tried; give the message again afterwards");
+		return refuse(d, -EINTR, "the device is being suspended, or the machine, before all is tried; give the message again afterwards");
 	EMIT("salvaged_sectors %llu\nlost_sectors %llu\nretry_sectors %llu\n",
 	     d->totals.sectors_salvaged - before, d->table.counts.lost_sectors,
 	     d->table.counts.retry_sectors);

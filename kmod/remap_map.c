@@ -22,23 +22,32 @@ static u64 region_of(u64 block)
 	return block >> 8;
 }
 
+static void set_filter(struct dmr_disk *d, int bytes)
+{
+	u64 regions = region_of((d->size - 1) / DMR_BLOCK_SIZE) + 1;
+
+	memset(d->filter, bytes, BITS_TO_LONGS(regions) * sizeof(long));
+}
+
 int dmr_map_init(struct dmr_disk *d)
 {
 	u64 regions = region_of((d->size - 1) / DMR_BLOCK_SIZE) + 1;
 
 	d->filter = kvcalloc(BITS_TO_LONGS(regions), sizeof(long), GFP_KERNEL);
 	d->shards = kvcalloc(DMR_GATES, sizeof(*d->shards), GFP_KERNEL);
-	return d->filter && d->shards ? 0 : -ENOMEM;
+	if (!d->filter || !d->shards)
+		return -ENOMEM;
+	set_filter(d, 0xff);
+	return 0;
 }
 
-/* Nobody is inside any gate. */
+/* Nobody is inside any gate.  Until it is filled again nobody gets past the filter unseen. */
 void dmr_map_clear(struct dmr_disk *d)
 {
-	u64 regions = region_of((d->size - 1) / DMR_BLOCK_SIZE) + 1;
 	unsigned int i;
 
 	if (d->filter)
-		memset(d->filter, 0, BITS_TO_LONGS(regions) * sizeof(long));
+		set_filter(d, 0xff);
 	for (i = 0; d->shards && i < DMR_GATES; i++) {
 		kvfree(d->shards[i].remaps);
 		memset(&d->shards[i], 0, sizeof(d->shards[i]));
@@ -198,6 +207,7 @@ int dmr_map_fill(struct dmr_disk *d, u64 *conflicts)
 	unsigned int i;
 	u64 slot;
 
+	set_filter(d, 0);
 	for (slot = 0; slot < t->ready; slot++) {
 		const struct dmr_entry *e = dmr_entry_at(d, slot);
 

@@ -17,7 +17,8 @@
  * read again later, and after SCAN_TRIES left out of this pass.  So is a page that the spare
  * says nothing of, without more tries than its reads make.
  * Nothing is read while the disk cannot be written or a device does not answer; but for one
- * block now and then, since somebody must notice that it is back.
+ * block now and then, since somebody must notice that it is back.  Nor is anything while the
+ * machine hibernates (hibernate.c).
  *
  * The cursor moves when a region's orders are done, and is written to the superblock by
  * the healer, every SAVE_EVERY if there is something new, at the end and at suspend: it is
@@ -95,6 +96,13 @@ void dmr_scan_start(struct dmr_disk *d)
 	dmr_scan_forget_all(d);
 	if (dmr_writable(d))
 		next_look(d, 0);
+}
+
+/* When this returns, whoever is hindered since before the call does nothing any more. */
+void dmr_scan_settle(struct dmr_disk *d)
+{
+	wake_up_all(&d->scan.wait);
+	flush_delayed_work(&d->scan.work);
 }
 
 /* Until the next dmr_scan_start() nothing is read and nobody gives an order for it. */
@@ -189,8 +197,8 @@ static bool save_is_due(struct dmr_scan *s)
 
 bool dmr_scan_hindered(struct dmr_disk *d)
 {
-	return !dmr_writable(d) || dmr_active(d, DMR_BREAKER) || dmr_active(d, DMR_DEVICE_GONE) ||
-	       dmr_active(d, DMR_SPARE_GONE);
+	return dmr_hibernating() || !dmr_writable(d) || dmr_active(d, DMR_BREAKER) ||
+	       dmr_active(d, DMR_DEVICE_GONE) || dmr_active(d, DMR_SPARE_GONE);
 }
 
 unsigned long dmr_scan_pace(struct dmr_disk *d, unsigned int bytes, u64 took_ns)
@@ -383,7 +391,7 @@ static void scan_work(struct work_struct *work)
 	} else if (!have_buffer(s, orders)) {
 		next_look(d, HZ);
 	} else if (dmr_scan_hindered(d)) {
-		if (time_after(jiffies, s->probed + PROBE_EVERY)) {
+		if (!dmr_hibernating() && time_after(jiffies, s->probed + PROBE_EVERY)) {
 			s->probed = jiffies;
 			dmr_scan_probe(d, min(first, end - 1));
 		}

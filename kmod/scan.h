@@ -84,6 +84,7 @@ struct dmr_scan {
  */
 void dmr_scan_init(struct dmr_disk *d);
 void dmr_scan_start(struct dmr_disk *d);
+void dmr_scan_settle(struct dmr_disk *d);
 void dmr_scan_stop(struct dmr_disk *d);
 void dmr_scan_exit(struct dmr_disk *d);
 

@@ -115,8 +115,9 @@ static enum verdict check_page(struct dmr_disk *d, u64 page)
 	}
 	if (good[0] && good[1])
 		return PAGE_REPAIRED;
-	if (refused && (good[0] || good[1])) {
-		dmr_page_owe(d, page, good[0] ? DMR_PAGE_FIRST_GOOD : DMR_PAGE_SECOND_GOOD);
+	if (refused) {
+		if (good[0] || good[1])
+			dmr_page_owe(d, page, good[0] ? DMR_PAGE_FIRST_GOOD : DMR_PAGE_SECOND_GOOD);
 		return PAGE_UNKNOWN;
 	}
 	return give_up_page(d, page, good[0] || good[1]);

@@ -359,12 +359,20 @@ static struct target_type dmr_target = {
 
 static int __init dmr_init(void)
 {
-	return dm_register_target(&dmr_target);
+	int error = dmr_hibernate_init();
+
+	if (!error) {
+		error = dm_register_target(&dmr_target);
+		if (error)
+			dmr_hibernate_exit();
+	}
+	return error;
 }
 
 static void __exit dmr_exit(void)
 {
 	dm_unregister_target(&dmr_target);
+	dmr_hibernate_exit();
 }
 
 module_init(dmr_init);

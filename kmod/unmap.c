@@ -161,7 +161,7 @@ void dmr_commit_unmaps(struct dmr_disk *d)
 	int flushed = 1;
 
 	/* A page that is owed a copy could hold an older claim. */
-	if (dmr_table_pay_back(d) && !d->table.broken)
+	if (!d->table.broken && dmr_table_pay_back(d) && !d->table.broken)
 		return; /* all are tried again */
 	for (i = 0; i < d->staged_count; i++) {
 		struct dmr_staged *s = &d->staged[i];

@@ -4,7 +4,8 @@
 # shellcheck disable=SC2154,SC2034
 # Proves that suspend and resume meet nothing half done (the known mistake 9): a message that is under
 # way ends early, a device that is suspended refuses those that need it, and a resume that comes again
-# because another target of the table had refused finds the pair as it was.
+# because another target of the table had refused finds the pair as it was. And that nothing is written
+# of the disk's own accord while the machine hibernates.
 
 suspended_meanwhile() {
     target
@@ -66,3 +67,47 @@ resumed_again() {
     oracle verify "$model" "$disk"
 }
 check 'M09 a pair that is open already is left as it is by another resume' resumed_again
+
+# From the moment the machine prepares for hibernation what the image of its memory does not know may not
+# come onto the spare. Whoever reads /dev/snapshot prepares, and ends it when he closes that.
+hibernating() {
+    local at
+    target
+    [ -c /dev/snapshot ] || skip 'the kernel does not hibernate'
+    back=$(loop main 20480)
+    main=$(holed bad "$back")
+    spare=$(loop spare 32768)
+    format
+    up
+    oracle fill "$model" "$disk"
+    message set scan_speed_max 512
+    message scan start
+    until_true scanned
+    # A block to be tried again, which would be well.
+    punch bad "$back" 803 1
+    oracle lost "$model" 803 1
+    oracle verify "$model" "$disk"
+    punch bad "$back"
+    exec 9</dev/snapshot
+    scan_is waiting
+    at=$(cursor)
+    refused '' message salvage
+    # Users are served, and heal.
+    punch bad "$back" 4096 8
+    oracle write "$model" "$disk" 4096 8
+    oracle verify "$model" "$disk"
+    same 'remaps' 2 "$(number active_mappings)"
+    same 'where the scan is' "$at" "$(cursor)"
+    same 'lost sectors' 1 "$(message stats | sed -n 's/^lost_sectors //p')"
+    exec 9<&-
+    scan_is running
+    message salvage
+    same 'lost sectors' 0 "$(message stats | sed -n 's/^lost_sectors //p')"
+    until_true scanned "$at"
+    down
+    spare_is_clean
+}
+scan_is() { same 'the scan' "$1" "$(message stats | sed -n 's/^scan_state //p')"; }
+cursor() { message stats | sed -n 's/^scan_cursor_sector //p'; }
+scanned() { [ "$(cursor)" -gt "${1:-0}" ]; }
+check 'P2 while the machine hibernates only what users ask for is done' hibernating
