@@ -15,7 +15,7 @@
 // to it; where the program is bound it cannot.
 //
 // Measured on two idle virtual processors, 4 KiB at depth 1, medians of interleaved rounds, against
-// /dev/fuse: a bound program's reads 2.09, writes 1.70; one that is not 1.23 to 1.42 where
+// /dev/fuse: a bound program's reads 1.94, writes 1.74; one that is not 1.23 to 1.42 where
 // sched_autogroup_enabled is 0, and 0.88 to 0.98 where it is 1 (libfuse's own FUSE over io_uring
 // 1.4 and 1.0); and where the loop is not bound 0.96 and 0.94. The switches are as many in all
 // cases, one a request: only where they lead is different.
