@@ -37,6 +37,7 @@ enum dmr_side { DMR_MAIN, DMR_SPARE, DMR_NOWHERE };
 #include "compat.h"
 #include "flush.h"
 #include "format.h"
+#include "hibernate.h"
 #include "module_params.h"
 #include "scan.h"
 
@@ -376,11 +377,6 @@ void dmr_holder_clear(struct dmr_superblock *sb);
 int dmr_holder_enlist(struct dmr_disk *d);
 void dmr_holder_delist(struct dmr_disk *d);
 void dmr_for_each_open(void (*visit)(struct dmr_disk *d));
-
-/* hibernate.c */
-int dmr_hibernate_init(void);
-void dmr_hibernate_exit(void);
-bool dmr_hibernating(void);
 
 /* open.c */
 int dmr_open(struct dmr_disk *d);

@@ -80,7 +80,7 @@ struct dmr_scan {
 
 /*
  * Once, when the table is made; start at opening, and stop, which waits, at closing; exit
- * once, with the table's end.
+ * once, with the table's end.  settle waits until a scan that is hindered is at nothing.
  */
 void dmr_scan_init(struct dmr_disk *d);
 void dmr_scan_start(struct dmr_disk *d);
