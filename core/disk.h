@@ -68,6 +68,9 @@ struct Request {
     std::uint64_t offset = 0;   // bytes, any
     std::uint64_t length = 0;   // bytes, any
     std::byte* data = nullptr;  // read and write; best aligned to 4096
+    // A write or zero that succeeds has been followed by a flush that succeeded: what O_DSYNC asks
+    // for. A failure may be the flush's alone.
+    bool durable = false;
     void (*done)(Request& request, int error) = nullptr;
     void* context = nullptr;  // the caller's
 

@@ -292,9 +292,16 @@ void DiskImpl::resume(Piece* parked) {
 
 void DiskImpl::finish(Piece& piece, int error) {
     Request& request = *piece.request;
-    disk_->counters->request_done(request.op, request.length, error == 0,
-                                  now_ns() - piece.started_ns);
+    const std::uint64_t now = now_ns();
+    disk_->counters->request_done(piece.op, piece.op == Op::flush ? 0 : request.length, error == 0,
+                                  now - piece.started_ns);
     piece.runs.reset();
+    if (error == 0 && request.durable && changes_data(piece.op)) {
+        piece.op = Op::flush;  // now that all of it is done, wherever it went; ends here again
+        piece.started_ns = now;
+        submit_flush(piece);
+        return;
+    }
     request.done(request, error);
 }
 
@@ -398,30 +405,6 @@ int DiskImpl::scan(ScanOrder order, std::uint64_t sector, std::uint64_t count) {
         return closed_ ? ENODEV : EROFS;
     }
     return scanner_->order(order, sector, count);
-}
-
-std::vector<WeakBlock> DiskImpl::weak_blocks() const {
-    if (!scanner_) {
-        return {};
-    }
-    // Those that have moved meanwhile, by whomever, are main's no longer.
-    std::vector<WeakBlock> weak = scanner_->weak_blocks();
-    if (weak.empty()) {
-        return weak;  // nothing to look for in the table
-    }
-    std::vector<bool> moved(weak.size());
-    disk_->table->for_each_live([&](std::uint64_t, const dmr_entry& entry) {
-        const std::uint64_t sector = dmr_le64(entry.main_block) * DMR_SECTORS_PER_BLOCK;
-        const auto at = std::lower_bound(
-            weak.begin(), weak.end(), sector,
-            [](const WeakBlock& block, std::uint64_t s) { return block.sector < s; });
-        if (at != weak.end() && at->sector == sector) {
-            moved[static_cast<std::size_t>(at - weak.begin())] = true;
-        }
-    });
-    std::size_t i = 0;
-    std::erase_if(weak, [&](const WeakBlock&) { return moved[i++]; });
-    return weak;
 }
 
 // On the healer's thread, whose superblock it is.

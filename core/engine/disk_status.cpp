@@ -92,4 +92,28 @@ std::optional<RemapInfo> DiskImpl::find_remap(std::uint64_t sector) const {
     return found ? std::optional(describe(*found)) : std::nullopt;
 }
 
+std::vector<WeakBlock> DiskImpl::weak_blocks() const {
+    if (!scanner_) {
+        return {};
+    }
+    // Those that have moved meanwhile, by whomever, are main's no longer.
+    std::vector<WeakBlock> weak = scanner_->weak_blocks();
+    if (weak.empty()) {
+        return weak;  // nothing to look for in the table
+    }
+    std::vector<bool> moved(weak.size());
+    disk_->table->for_each_live([&](std::uint64_t, const dmr_entry& entry) {
+        const std::uint64_t sector = dmr_le64(entry.main_block) * DMR_SECTORS_PER_BLOCK;
+        const auto at = std::lower_bound(
+            weak.begin(), weak.end(), sector,
+            [](const WeakBlock& block, std::uint64_t s) { return block.sector < s; });
+        if (at != weak.end() && at->sector == sector) {
+            moved[static_cast<std::size_t>(at - weak.begin())] = true;
+        }
+    });
+    std::size_t i = 0;
+    std::erase_if(weak, [&](const WeakBlock&) { return moved[i++]; });
+    return weak;
+}
+
 }  // namespace dmremap

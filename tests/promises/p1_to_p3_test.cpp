@@ -125,6 +125,46 @@ TEST(Promises, P2_AFlushThatFailsStaysFailed) {
     }
 }
 
+// As O_DSYNC wants it, whether it goes to main, to a slot, to both or is moved on the way.
+TEST(Promises, P2_ADurableWriteIsKept) {
+    constexpr std::uint64_t kFirst = 72, kCount = 24;  // of three blocks the second moves
+    for (const Op op : {Op::write, Op::zero}) {
+        for (const bool moved_before : {false, true}) {
+            SCOPED_TRACE(std::string(op_name(op)) + (moved_before ? ", moved before" : ""));
+            TestPair pair;
+            pair.fill_main(1);
+            pair.format();
+            pair.plan->apply("main bad write 80+8\n");
+            pair.open();
+            if (moved_before) {
+                ASSERT_EQ(write_sectors(*pair.disk, 80, 8, 2), 0);
+            }
+            pair.set_cache(true);
+            EXPECT_EQ(Pending(*pair.disk, op, kFirst * kSector, pattern(kFirst, kCount, 3),
+                              Pending::Durable::yes)
+                          .wait(),
+                      0);
+            pair.crash();
+            pair.open();
+            EXPECT_EQ(read_sectors(*pair.disk, kFirst, kCount),
+                      op == Op::zero ? zeros(kCount * kSector) : pattern(kFirst, kCount, 3));
+        }
+    }
+}
+
+TEST(Promises, P2_ADurableWriteFailsWithItsFlush) {
+    for (const char* role : {"main", "spare"}) {
+        SCOPED_TRACE(role);
+        TestPair pair;
+        pair.format();
+        pair.open();
+        pair.plan->apply(std::string(role) + " fail flush 1\n");
+        EXPECT_EQ(Pending(*pair.disk, Op::write, 0, pattern(0, 8, 1), Pending::Durable::yes).wait(),
+                  EIO);
+        EXPECT_EQ(pair.disk->status().state, State::read_only);
+    }
+}
+
 // Another flush that fails for that reason ends no sooner than the state says why.
 TEST(Promises, P2_WhoHearsOfAFailedFlushFindsTheStateChanged) {
     for (const char* role : {"main", "spare"}) {

@@ -217,6 +217,13 @@ Pending::Pending(Disk& disk, Op op, std::uint64_t offset, std::uint64_t length) 
     start(disk, op, offset, length);
 }
 
+Pending::Pending(Disk& disk, Op op, std::uint64_t offset, std::vector<std::byte> data,
+                 Durable durable)
+    : data_(std::move(data)) {
+    request_.durable = durable == Durable::yes;
+    start(disk, op, offset, data_.size());
+}
+
 void Pending::start(Disk& disk, Op op, std::uint64_t offset, std::uint64_t length) {
     request_.op = op;
     request_.offset = offset;

@@ -102,6 +102,8 @@ public:
     Pending(Disk& disk, Op op, std::uint64_t offset, std::vector<std::byte> data,
             std::function<void()> on_finished = nullptr);
     Pending(Disk& disk, Op op, std::uint64_t offset, std::uint64_t length);
+    enum class Durable : bool { no, yes };
+    Pending(Disk& disk, Op op, std::uint64_t offset, std::vector<std::byte> data, Durable durable);
     ~Pending() { wait(); }
     bool finished() const;
     int wait();
