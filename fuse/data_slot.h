@@ -18,7 +18,7 @@
 #include <mutex>
 #include <vector>
 
-#include "core/disk.h"
+#include "fuse/image_access.h"
 
 namespace dmremap {
 
@@ -27,7 +27,7 @@ class DataSlots;
 struct DataSlot {
     static constexpr std::size_t kHead = 4096;  // bytes before the data
 
-    Request request;
+    ImageRequest request;
     std::byte* memory = nullptr;
     int channel = -1;          // the descriptor it came by; the answer must go by the same
     std::uint64_t unique = 0;  // the kernel's name for it

@@ -16,6 +16,7 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -55,7 +56,8 @@ public:
 
     // The disk's inode, for whoever serves its data without libfuse.
     static constexpr std::uint64_t kImageInode = 2;
-    Disk& disk() { return context_.disk; }
+    Disk& disk() const { return context_.disk; }
+    ImageAccess& image() { return image_; }
     // Before every change of the disk's data.
     void note_write();
 
@@ -63,7 +65,16 @@ public:
     static const fuse_lowlevel_ops& operations();
 
 private:
-    friend struct Operations;
+    friend struct Operations;  // operations.cpp
+
+    static constexpr double kForEver = 1e9;  // seconds
+
+    // What an open control file is to libfuse.
+    using Handle = std::shared_ptr<ControlHandle>;
+    static Handle& handle_of(const fuse_file_info* file) {
+        // NOLINTNEXTLINE(performance-no-int-to-ptr): libfuse keeps a number for us
+        return *reinterpret_cast<Handle*>(file->fh);
+    }
 
     struct stat attributes(fuse_ino_t ino) const;
     fuse_ino_t find(fuse_ino_t directory, std::string_view name) const noexcept;
@@ -88,7 +99,8 @@ private:
     const std::vector<ControlFile> files_;
     const std::string image_name_;
     const std::function<void()> last_close_;
-    ImageFile image_;
+    ImageAccess image_;
+    ImageFile image_file_;
     std::atomic<unsigned> image_users_{0};
 
     mutable std::mutex attributes_mutex_;

@@ -12,40 +12,34 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/disk.h"
 #include "fuse/fuse_api.h"
+#include "fuse/image_access.h"
 #include "fuse/task_pool.h"
 
 namespace dmremap {
 
 class ImageFile {
 public:
-    explicit ImageFile(Disk& disk) : disk_(disk), size_(disk.size()) {}
+    explicit ImageFile(ImageAccess& image) : image_(image) {}
 
-    // Waits until all requests are answered; the disk and the FUSE session must still be there.
+    // Waits until all requests are answered; `image` and the FUSE session must still be there.
     ~ImageFile() { tasks_.wait_for_all(); }
     ImageFile(const ImageFile&) = delete;
     ImageFile& operator=(const ImageFile&) = delete;
 
-    std::uint64_t size() const { return size_; }
-
-    // Whole, up to the end of the disk, or an error.
-    void read(fuse_req_t fuse, std::uint64_t offset, std::size_t length);
-
-    // Up to the end of the disk; ENOSPC from there on, as a block device has it.
-    void write(fuse_req_t fuse, std::uint64_t offset, const char* data, std::size_t length);
-
-    // Zeros; the part behind the end of the disk is ignored.
-    void zero(fuse_req_t fuse, std::uint64_t offset, std::uint64_t length);
-
+    // How a range behind the end of the disk is taken, and what is past the cache or durable:
+    // image_access.h.
+    void read(fuse_req_t fuse, std::uint64_t offset, std::size_t length, bool past_cache);
+    void write(fuse_req_t fuse, std::uint64_t offset, const char* data, std::size_t length,
+               bool past_cache, bool durable);
+    void zero(fuse_req_t fuse, std::uint64_t offset, std::uint64_t length, bool durable);
     void flush(fuse_req_t fuse);
 
 private:
     Task* take(fuse_req_t fuse, Op op, std::uint64_t offset, std::uint64_t length);
-    static void answer(Request& request, int error);
+    static void answer(ImageRequest& request, int error);
 
-    Disk& disk_;
-    const std::uint64_t size_;
+    ImageAccess& image_;
     TaskPool tasks_;
 };
 

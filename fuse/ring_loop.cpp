@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "fuse/filesystem.h"
-#include "fuse/image_range.h"
+#include "fuse/image_message.h"
 
 namespace dmremap {
 
@@ -103,16 +103,13 @@ void RingLoop::handle(DataSlot& slot, std::size_t length) {
     const std::byte* const arguments = slot.message() + sizeof(header);
     if (header.opcode == FUSE_READ && header.nodeid == Filesystem::kImageInode &&
         length >= sizeof(header) + sizeof(fuse_read_in)) {
-        fuse_read_in read;
-        std::memcpy(&read, arguments, sizeof(read));
-        submit(slot, Op::read, read.offset, read.size);
+        ask_read(slot.request, arguments, Filesystem::kMostTransferred);
+        submit(slot);
     } else if (header.opcode == FUSE_WRITE && header.nodeid == Filesystem::kImageInode &&
                length >= sizeof(header) + sizeof(fuse_write_in)) {
-        fuse_write_in write;
-        std::memcpy(&write, arguments, sizeof(write));
+        ask_write(slot.request, arguments, length - sizeof(header) - sizeof(fuse_write_in));
         filesystem_.note_write();
-        submit(slot, Op::write, write.offset,
-               std::min<std::size_t>(write.size, length - sizeof(header) - sizeof(write)));
+        submit(slot);
     } else if (header.opcode == FUSE_INTERRUPT) {
         fuse_interrupt_in interrupt{};
         if (length >= sizeof(header) + sizeof(interrupt)) {
@@ -126,24 +123,16 @@ void RingLoop::handle(DataSlot& slot, std::size_t length) {
     }
 }
 
-void RingLoop::submit(DataSlot& slot, Op op, std::uint64_t offset, std::size_t length) {
-    length = std::min<std::size_t>(length, Filesystem::kMostTransferred);
-    const ImageRange range = image_range(filesystem_.disk(), op, offset, length);
-    slot.request.op = op;
-    slot.request.offset = offset;
-    slot.request.length = range.length;
+void RingLoop::submit(DataSlot& slot) {
     slot.request.data = slot.data();
-    slot.request.context = &slot;
-    slot.request.done = answered;
-    if (range.length == 0)
-        answered(slot.request, range.error);
-    else
-        filesystem_.disk().submit(slot.request);
+    slot.request.asker = &slot;
+    slot.request.answer = answered;
+    filesystem_.image().submit(slot.request);
 }
 
 // On any thread.
-void RingLoop::answered(Request& request, int error) {
-    DataSlot& slot = *static_cast<DataSlot*>(request.context);
+void RingLoop::answered(ImageRequest& request, int error) {
+    DataSlot& slot = *static_cast<DataSlot*>(request.asker);
     std::size_t length = request.length;
     if (request.op == Op::write) {
         fuse_write_out out{};

@@ -58,8 +58,8 @@ private:
     void receive();
     void received(DataSlot& slot, int result);
     void handle(DataSlot& slot, std::size_t length);
-    void submit(DataSlot& slot, Op op, std::uint64_t offset, std::size_t length);
-    static void answered(Request& request, int error);
+    void submit(DataSlot& slot);
+    static void answered(ImageRequest& request, int error);
     bool reply(DataSlot& slot);
     void settle(Kind kind, void* subject, int result) override;
 

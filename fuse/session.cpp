@@ -4,8 +4,10 @@
 #include <spdlog/spdlog.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdarg>
 #include <cstdio>
+#include <cstring>
 #include <string_view>
 
 #include "core/refusal.h"
@@ -70,6 +72,15 @@ Session::Session(Filesystem& filesystem, const MountOptions& options)
                                     sizeof(fuse_lowlevel_ops), &filesystem));
     fuse_opt_free_args(&arguments);
     if (!session_) throw Refusal(RefusalKind::system, "libfuse does not take the mount's options");
+    filesystem.image().drop_by([this](std::uint64_t offset, std::uint64_t length) {
+        const int error = -fuse_lowlevel_notify_inval_inode(session_.get(), Filesystem::kImageInode,
+                                                            static_cast<off_t>(offset),
+                                                            static_cast<off_t>(length));
+        // ENOENT: the kernel has forgotten the file, and its pages with it.
+        if (error != 0 && error != ENOENT && error != ENOTCONN && error != ENODEV)
+            spdlog::error("the kernel does not drop what it keeps of the disk: {}",
+                          std::strerror(error));
+    });
 }
 
 void Session::unmount() {

@@ -12,13 +12,13 @@
 #include <boost/lockfree/stack.hpp>
 #include <cstddef>
 
-#include "core/disk.h"
+#include "fuse/image_access.h"
 #include "fuse/reply_channel.h"
 
 namespace dmremap {
 
 struct Task {
-    Request request;
+    ImageRequest request;
     std::byte* memory = nullptr;  // `capacity` bytes, aligned to 4096
     std::size_t capacity = 0;
     void* owner = nullptr;     // the taker's

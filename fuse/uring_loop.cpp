@@ -13,7 +13,7 @@
 
 #include "core/refusal.h"
 #include "fuse/filesystem.h"
-#include "fuse/image_range.h"
+#include "fuse/image_message.h"
 
 namespace dmremap {
 
@@ -109,19 +109,17 @@ void UringLoop::handle(UringRequest& request) {
         release(request);
     } else if (header.opcode == FUSE_READ && header.nodeid == Filesystem::kImageInode &&
                entry.arguments_length() >= sizeof(fuse_read_in)) {
-        fuse_read_in read;
-        std::memcpy(&read, entry.arguments(), sizeof(read));
-        begin(request, Op::read, read.offset, read.size);
+        ask_read(request.request, entry.arguments(), UringEntry::kPayload);
+        begin(request);
     } else if (header.opcode == FUSE_WRITE && header.nodeid == Filesystem::kImageInode &&
                entry.arguments_length() >= sizeof(fuse_write_in)) {
-        fuse_write_in write;
-        std::memcpy(&write, entry.arguments(), sizeof(write));
+        ask_write(request.request, entry.arguments(), entry.payload_length());
         filesystem_.note_write();
-        begin(request, Op::write, write.offset,
-              std::min<std::size_t>(write.size, entry.payload_length()));
+        begin(request);
     } else if (header.opcode == FUSE_FSYNC && header.nodeid == Filesystem::kImageInode &&
                !filesystem_.disk().read_only()) {
-        begin(request, Op::flush, 0, 0);
+        ask_flush(request.request);
+        begin(request);
     } else {
         if (header.opcode == FUSE_WRITE) filesystem_.interrupts().expect(header.unique);
         request.holders = 2;
@@ -129,26 +127,18 @@ void UringLoop::handle(UringRequest& request) {
     }
 }
 
-void UringLoop::begin(UringRequest& request, Op op, std::uint64_t offset, std::size_t length) {
-    length = std::min(length, UringEntry::kPayload);
-    const ImageRange range = image_range(filesystem_.disk(), op, offset, length);
+void UringLoop::begin(UringRequest& request) {
     request.of_the_disk = true;
     at_the_disk_++;
-    request.request.op = op;
-    request.request.offset = offset;
-    request.request.length = range.length;
-    request.request.data = op == Op::flush ? nullptr : request.entry.payload();
-    request.request.context = &request;
-    request.request.done = answered;
-    if (range.length == 0 && op != Op::flush)
-        answered(request.request, range.error);
-    else
-        filesystem_.disk().submit(request.request);
+    request.request.data = request.entry.payload();
+    request.request.asker = &request;
+    request.request.answer = answered;
+    filesystem_.image().submit(request.request);
 }
 
 // On any thread.
-void UringLoop::answered(Request& done, int error) {
-    auto& request = *static_cast<UringRequest*>(done.context);
+void UringLoop::answered(ImageRequest& done, int error) {
+    auto& request = *static_cast<UringRequest*>(done.asker);
     std::size_t length = done.length;
     if (done.op == Op::write) {
         fuse_write_out out{};

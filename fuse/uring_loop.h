@@ -24,8 +24,8 @@
 #include <vector>
 
 #include "core/device/unique_fd.h"
-#include "core/disk.h"
 #include "fuse/call_ring.h"
+#include "fuse/image_access.h"
 #include "fuse/reply_channel.h"
 #include "fuse/uring_entry.h"
 #include "fuse/uring_place.h"
@@ -52,7 +52,7 @@ struct alignas(64) UringRequest final : ReplyTaker {
     void take(const iovec* pieces, int count) override;  // libfuse's answer
 
     UringEntry entry;
-    Request request;
+    ImageRequest request;
     UringLoop* loop;               // changes only where the answer is there and nobody holds it
     UringRequest* next = nullptr;  // of those that were handed over
     std::atomic<int> holders{0};   // who still needs the buffers: who answers, who reads
@@ -94,8 +94,8 @@ private:
     void settle(Kind kind, void* subject, int result) override;
     void failed(UringRequest& request, int result);
     void handle(UringRequest& request);
-    void begin(UringRequest& request, Op op, std::uint64_t offset, std::size_t length);
-    static void answered(Request& request, int error);
+    void begin(UringRequest& request);
+    static void answered(ImageRequest& request, int error);
     bool send(UringRequest& request);
     void hand_over(UringRequest& request);
     bool send_handed_over();
