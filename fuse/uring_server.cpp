@@ -16,6 +16,7 @@ namespace {
 
 // Requests that a queue can have under way; others wait in the kernel.
 constexpr unsigned kMostInAQueue = 32, kLeastInAQueue = 8;
+static_assert(ImageAccess::kMostWaiting < kLeastInAQueue, "or all of a queue might wait for it");
 constexpr unsigned kInAll = 256;
 // What lies in memory is served at once, by as many threads as there are users waiting.
 constexpr unsigned kLeastLoops = 4, kMostLoops = 16;

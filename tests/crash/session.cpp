@@ -35,7 +35,7 @@ void work(User& user, Machine& machine, const std::vector<std::uint64_t>& reserv
         const std::uint64_t first = whole ? 0 : below(units);
         const std::uint64_t count = whole ? units : 1 + below(units - first);
         user.run(below(8) == 0 ? Op::zero : Op::write, (block * 8 + first * unit) * kSector,
-                 count * unit * kSector);
+                 count * unit * kSector, below(4) == 0);
     };
     const auto any_remap = [&](bool lost) {
         const auto& remaps = machine.remaps();

@@ -105,7 +105,8 @@ bool User::rest_may_be_eio(std::uint64_t first, std::uint64_t count) const {
     return false;
 }
 
-std::unique_ptr<User::Asked> User::ask(Op op, std::uint64_t offset, std::uint64_t length) {
+std::unique_ptr<User::Asked> User::ask(Op op, std::uint64_t offset, std::uint64_t length,
+                                       bool durable) {
     const std::uint64_t end = offset + length;
     auto asked = std::make_unique<Asked>();
     asked->first = offset / kSector;
@@ -133,7 +134,7 @@ std::unique_ptr<User::Asked> User::ask(Op op, std::uint64_t offset, std::uint64_
     }
     if (op == Op::read) asked->data.resize(length);
     still.unlock();
-    machine_.note(range_text(op, offset, length));
+    machine_.note(range_text(op, offset, length) + (durable ? ", durable" : ""));
     if (op != Op::read)
         machine_.mark({.kind = Mark::Kind::asked,
                        .on = op != Op::discard,
@@ -144,6 +145,7 @@ std::unique_ptr<User::Asked> User::ask(Op op, std::uint64_t offset, std::uint64_
     asked->request.offset = offset;
     asked->request.length = length;
     asked->request.data = asked->data.data();
+    asked->request.durable = durable;
     asked->request.context = asked.get();
     asked->request.done = [](Request& request, int error) {
         auto& self = *static_cast<Asked*>(request.context);
@@ -160,6 +162,16 @@ std::unique_ptr<User::Asked> User::ask(Op op, std::uint64_t offset, std::uint64_
     };
     disk_->submit(asked->request);
     return asked;
+}
+
+void User::run(Op op, std::uint64_t offset, std::uint64_t length, bool durable) {
+    if (const auto asked = ask(op, offset, length, durable)) {
+        wait(*asked);
+        judge(*asked);
+        if (durable && asked->error == 0)
+            machine_.mark({.kind = Mark::Kind::flushed, .since = machine_.place()});
+    }
+    learn_homes();
 }
 
 void User::finish(std::unique_ptr<Asked> asked) {

@@ -55,13 +55,12 @@ public:
     bool is_open() const { return disk_ != nullptr; }
 
     // Null: not asked, since it could not be judged (part of a sector that may be one of many).
-    std::unique_ptr<Asked> ask(Op op, std::uint64_t offset, std::uint64_t length);
+    std::unique_ptr<Asked> ask(Op op, std::uint64_t offset, std::uint64_t length,
+                               bool durable = false);
     void finish(std::unique_ptr<Asked> asked);
 
-    void run(Op op, std::uint64_t offset, std::uint64_t length) {
-        finish(ask(op, offset, length));
-        learn_homes();
-    }
+    // While nothing else is under way.
+    void run(Op op, std::uint64_t offset, std::uint64_t length, bool durable = false);
     // Asks the disk where everything is, when it has come to rest; not while something is under
     // way.
     void learn_homes();
