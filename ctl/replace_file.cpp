@@ -28,9 +28,26 @@ void write_whole(int file, const std::string& text, const std::string& path) {
     }
 }
 
+void write_through(const std::string& path, const std::string& text) {
+    const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
+    struct stat there {};
+    if (!file || ::fstat(file.get(), &there) != 0)
+        throw Refusal(RefusalKind::system, path + " cannot be opened: " + std::strerror(errno));
+    if (S_ISBLK(there.st_mode))
+        throw Refusal(RefusalKind::refused, path + " is a block device; nothing was written to it");
+    if (S_ISREG(there.st_mode) && ::ftruncate(file.get(), 0) != 0)
+        throw Refusal(RefusalKind::system, path + " cannot be written: " + std::strerror(errno));
+    write_whole(file.get(), text, path);
+}
+
 }  // namespace
 
 void replace_file(const std::string& path, const std::string& text) {
+    struct stat there {};
+    if (::lstat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode)) {
+        write_through(path, text);
+        return;
+    }
     std::string name = path + ".XXXXXX";
     const UniqueFd file(::mkstemp(name.data()));
     if (!file)

@@ -39,7 +39,8 @@ bool still_up(const std::string& point) {
     return false;
 }
 
-// The daemon gives the spare up last. Null: it cannot be looked at.
+// The daemon gives the spare up last. Null: it cannot be looked at. Throws Refusal(busy) where
+// somebody still has it: the pair is not closed then.
 Json closed_clean(const std::string& spare_path, std::vector<std::string>& notes) {
     try {
         const auto spare = open_spare(spare_path, true, kClosingSeconds);
@@ -47,6 +48,12 @@ Json closed_clean(const std::string& spare_path, std::vector<std::string>& notes
         if (!report.has_superblock) return nullptr;
         return (dmr_le32(report.superblock.flags) & DMR_CLEAN) != 0;
     } catch (const Refusal& refusal) {
+        if (refusal.kind() == RefusalKind::busy)
+            throw Refusal(
+                RefusalKind::busy,
+                std::string("unmounted, but the pair is not closed yet; leave both devices "
+                            "as they are: ") +
+                    refusal.what());
         notes.emplace_back(refusal.what());
         return nullptr;
     }

@@ -51,6 +51,17 @@ grep -q '^</svg>$' "$work/map.svg" || fail "no whole SVG"
 grep -q 'lost: 1 sector, ' "$work/map.svg" || fail "no legend in the SVG"
 grep -q 'from sector 4096 on, 1 remapped block, 1 lost sector' "$work/map.svg" ||
     fail "the densest place has no label"
+touch "$work/linked.svg"
+ln -s linked.svg "$work/link.svg"
+mkfifo "$work/pipe.svg"
+answer map --svg "$work/link.svg" "$mnt"
+[ -L "$work/link.svg" ] || fail "a link was replaced"
+cmp "$work/linked.svg" "$work/map.svg" || fail "a link was not written through"
+cat "$work/pipe.svg" >"$work/piped.svg" &
+answer map --svg "$work/pipe.svg" "$mnt"
+wait $!
+[ -p "$work/pipe.svg" ] || fail "a pipe was replaced"
+cmp "$work/piped.svg" "$work/map.svg" || fail "a pipe was not written to"
 if command -v xmllint >/dev/null; then xmllint --noout "$work/map.svg" || fail "the SVG is no XML"; fi
 answer unmap --force "$mnt" 4104 8
 says '^1 block brought back'
