@@ -21,16 +21,25 @@ ImageAccess::ImageAccess(Disk& disk)
       size_(disk.size()),
       marks_(static_cast<std::uint8_t*>(std::calloc(size_ / kRegion + 1, 1))) {
     if (!marks_) throw std::bad_alloc();
-    thread_ = std::thread([this] { serve(); });
+    server_ = std::thread([this] { serve(); });
+    try {
+        sweeper_ = std::thread([this] { sweep(); });
+    } catch (...) {
+        end();
+        throw;
+    }
 }
 
-ImageAccess::~ImageAccess() {
+ImageAccess::~ImageAccess() { end(); }
+
+void ImageAccess::end() {
     {
         const std::lock_guard lock(mutex_);
         closing_ = true;
     }
-    changed_.notify_one();
-    thread_.join();
+    changed_.notify_all();
+    server_.join();
+    if (sweeper_.joinable()) sweeper_.join();
 }
 
 void ImageAccess::submit(ImageRequest& request) {
@@ -62,12 +71,14 @@ bool ImageAccess::marked(const ImageRequest& request) const {
     return false;
 }
 
-// A write that failed may have been written in part.
+// What failed may have been done in part. After zeros that were all written the kernel drops the
+// pages itself.
 void ImageAccess::done(Request& ended, int error) {
     auto& request = static_cast<ImageRequest&>(ended);
     auto& self = *static_cast<ImageAccess*>(request.context);
     request.error = error;
-    const bool changed = request.op == Op::write && request.past_cache;
+    const bool changed =
+        (request.op == Op::write && request.past_cache) || (request.op == Op::zero && error != 0);
     if (changed && self.marked(request) && self.waits(request)) return;
     request.answer(request, error);
 }
@@ -82,19 +93,17 @@ bool ImageAccess::waits(ImageRequest& request) {
     } else {
         everything_ = true;
     }
-    changed_.notify_one();
+    changed_.notify_all();
     return may;
 }
 
 void ImageAccess::serve() {
     std::unique_lock lock(mutex_);
     for (;;) {
-        changed_.wait(lock, [this] { return first_ != nullptr || everything_ || closing_; });
+        changed_.wait(lock, [this] { return first_ != nullptr || closing_; });
         ImageRequest* list = std::exchange(first_, nullptr);
-        const bool everything = std::exchange(everything_, false);
-        if (list == nullptr && !everything) return;
+        if (list == nullptr) return;
         lock.unlock();
-        if (everything) drop_(0, 0);
         while (list != nullptr) {
             ImageRequest& request = *std::exchange(list, list->next);
             drop_marked(request);
@@ -103,6 +112,17 @@ void ImageAccess::serve() {
             lock.unlock();
             request.answer(request, request.error);
         }
+        lock.lock();
+    }
+}
+
+void ImageAccess::sweep() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+        changed_.wait(lock, [this] { return everything_ || closing_; });
+        if (!std::exchange(everything_, false)) return;
+        lock.unlock();
+        drop_(0, 0);
         lock.lock();
     }
 }

@@ -19,8 +19,11 @@
 //
 // Only a few writes may wait. The kernel locks pages before it has a place to ask for them from,
 // and the places are limited: were all of them taken by writes that wait for those pages, nobody
-// would ever go on. A write beyond that is answered at once, and the whole cache is dropped as soon
-// as the thread gets there. Requests for the cache never wait here.
+// would ever go on. A write beyond that is answered at once, and the whole cache is dropped at
+// once, by another thread, since that waits for all pages that are being read. Requests for the
+// cache never wait here.
+//
+// The kernel's wait cannot be ended by a signal: death_watch.h is there for that.
 //
 // What goes past the cache the kernel tells by naming a lock owner (fs/fuse/file.c).
 #pragma once
@@ -56,7 +59,7 @@ struct ImageRequest : Request {
 
 class ImageAccess {
 public:
-    static constexpr std::uint64_t kRegion = std::uint64_t{1} << 20;  // bytes that share a mark
+    static constexpr std::uint64_t kRegion = std::uint64_t{256} << 10;  // bytes that share a mark
     static constexpr unsigned kMostWaiting = 4;  // fewer than any queue of the kernel's has places
 
     // Throws bad_alloc, or system_error where no thread is to be had.
@@ -88,6 +91,8 @@ private:
     bool waits(ImageRequest& request);
     static void done(Request& request, int error);
     void serve();
+    void sweep();
+    void end();
     void drop_marked(const ImageRequest& request);
 
     Disk& disk_;
@@ -101,7 +106,7 @@ private:
     unsigned waiting_ = 0;
     bool everything_ = false;  // is to be dropped
     bool closing_ = false;
-    std::thread thread_;
+    std::thread server_, sweeper_;
 };
 
 }  // namespace dmremap

@@ -3,7 +3,8 @@
 // unmounted. The order of things is what matters here:
 //
 //   parse, find the mount point, go to the background (before any thread), protect the process
-//   (threads inherit that), open the disk, mount, serve, answer what is still open, close the disk
+//   (threads inherit that), have it watched (before anything is open), open the disk, mount, serve,
+//   answer what is still open, close the disk
 #include <fcntl.h>
 #include <sched.h>
 #include <spdlog/spdlog.h>
@@ -27,6 +28,7 @@
 #include "core/refusal.h"
 #include "fuse/command_runner.h"
 #include "fuse/daemonize.h"
+#include "fuse/death_watch.h"
 #include "fuse/event_history.h"
 #include "fuse/event_log.h"
 #include "fuse/exit_codes.h"
@@ -125,6 +127,7 @@ bool answers(const std::string& mountpoint) {
 int serve(const MountOptions& options, Background* background) {
     EventLog log(options.program, options.log_level, background == nullptr);
     protect_from_memory_pressure();
+    DeathWatch death_watch;
 
     EventHistory events;
     OpenedDisk opened = open_disk(options, [&events](const Event& event) {
@@ -148,6 +151,7 @@ int serve(const MountOptions& options, Background* background) {
             [&unmounter] { unmounter.disk_closed(); });
         Session session(*filesystem, options);
         session.mount();
+        death_watch.mounted(options.mountpoint);
         if (::chdir("/") != 0) spdlog::debug("chdir to /: {}", std::strerror(errno));
         unmounter.start();
         std::thread greeter([&] {

@@ -175,9 +175,13 @@ while [ "$cycle" -lt "$cycles" ] || [ "$SECONDS" -lt "$seconds" ]; do
     done
     mount_again
     stamp verify "$state" "$disk" "$work/for-good"
+    # Somebody who reads through the page cache, for whose pages the writes may wait.
+    (while alive; do cat "$disk"; done >/dev/null 2>&1) &
+    reader=$!
     stamp write "$state" "$disk" "$work/fresh" $((seed + cycle)) $((1 + RANDOM % 500)) "$pid"
     acknowledged=$((acknowledged + $(cut -d ' ' -f 1 "$out")))
     clear_away
+    wait "$reader" || true
     nothing_fatal
     if [ $((RANDOM % 3)) = 0 ]; then
         mount_again
