@@ -190,11 +190,8 @@ int run(MountOptions options, char* argv0) {
     return serve(options, background ? &*background : nullptr);
 }
 
-}  // namespace
-}  // namespace dmremap
-
-int main(int argc, char** argv) {
-    using namespace dmremap;
+// What main() is, in words of ours.
+int run_program(int argc, char** argv) {
     const std::string program = program_name(argc, argv);
     std::signal(SIGCHLD, SIG_DFL);  // who inherits that it is ignored is told of no child's end
     try {
@@ -216,3 +213,8 @@ int main(int argc, char** argv) {
         return kExitSystem;
     }
 }
+
+}  // namespace
+}  // namespace dmremap
+
+int main(int argc, char** argv) { return dmremap::run_program(argc, argv); }
