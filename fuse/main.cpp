@@ -190,7 +190,6 @@ int run(MountOptions options, char* argv0) {
     return serve(options, background ? &*background : nullptr);
 }
 
-// What main() is, in words of ours.
 int run_program(int argc, char** argv) {
     const std::string program = program_name(argc, argv);
     std::signal(SIGCHLD, SIG_DFL);  // who inherits that it is ignored is told of no child's end
