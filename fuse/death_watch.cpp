@@ -14,8 +14,8 @@
 #include <cerrno>
 #include <climits>
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "core/device/kernel_text.h"
 
@@ -37,8 +37,8 @@ void abort_connection(const std::string& mountpoint, const std::string& number) 
     if (use) ::umount2(mountpoint.c_str(), MNT_FORCE | UMOUNT_NOFOLLOW);
 }
 
-// What the daemon says is the mount point, and nothing more once it ends in order. It says it in
-// one piece.
+// The daemon says what the mount point is, and a zero byte once it ends in order; each in one
+// piece.
 [[noreturn]] void watch(pid_t daemon, UniqueFd from_daemon) {
     sigset_t death;
     sigemptyset(&death);
