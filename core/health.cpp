@@ -155,6 +155,10 @@ private:
 
     // By the worst cause; the states are in that order.
     std::string advice() const {
+        if (active(status_, "spare_gone"))
+            return "look at cables and power of the spare; what was moved there cannot be had "
+                   "until "
+                   "it answers again";
         if (status_.state == State::failed)
             return "look at cables and power of main; nothing is moved until it answers again";
         if (active(status_, "opened_read_only"))

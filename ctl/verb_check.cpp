@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/meta/examine.h"
+#include "core/meta/opening_checks.h"
 #include "core/pair/pair.h"
 #include "core/pair/signature.h"
 #include "core/refusal.h"
@@ -44,12 +45,12 @@ struct Verdict {
     std::string sentence;
 };
 
-Verdict judge_findings(const Findings& findings) {
+// `rescue`: a rescue opens it all the same.
+Verdict judge_findings(const Findings& findings, bool rescue) {
     if (!findings.fatal.empty())
         return {"damaged", kFsckUncorrected,
-                "damaged, and not to be repaired from here; `mount.dmremapfs -o ro,rescue` reads "
-                "what is "
-                "left"};
+                std::string("damaged, and not to be repaired from here") +
+                    (rescue ? "; `mount.dmremapfs -o ro,rescue` reads what is left" : "")};
     if (!findings.repairable.empty())
         return {"repairable", kFsckUncorrected,
                 "damaged, but a good copy of everything is left; check --repair repairs it, and so "
@@ -59,13 +60,14 @@ Verdict judge_findings(const Findings& findings) {
 }
 
 std::string summary(const SpareReport& report) {
-    if (!report.has_superblock) return "";
-    return ", " + std::to_string(report.table.remapped) + " of " +
+    if (!report.has_table) return "";
+    return std::string(report.table.no_copy == 0 ? ", " : ", at least ") +
+           std::to_string(report.table.remapped) + " of " +
            plural(dmr_le64(report.superblock.slots), "slot") + " in use";
 }
 
 Answer make_answer(const std::string& path, const Findings& findings, const SpareReport& report) {
-    const Verdict verdict = judge_findings(findings);
+    const Verdict verdict = judge_findings(findings, report.has_table);
     Answer answer;
     answer.exit_code = verdict.exit_code;
     answer.json = {{"spare", path},
@@ -84,6 +86,22 @@ Answer make_answer(const std::string& path, const Findings& findings, const Spar
     return answer;
 }
 
+// No damage, but a mount asks for it, too.
+void note_what_else_is_refused(const SpareReport& report, const Device& spare, Answer& answer) {
+    if (!report.has_superblock) return;
+    const auto note = [&answer](const auto& require) {
+        try {
+            require();
+        } catch (const Refusal& refusal) {
+            answer.notes.push_back(std::string("as it is, it cannot be mounted: ") +
+                                   refusal.what());
+        }
+    };
+    dmr_superblock sb = report.superblock;
+    note([&] { require_spare_identity(sb, spare); });
+    note([&] { require_not_in_use(sb, spare, false, "mount it with -o take_over"); });
+}
+
 Answer run(const Arguments& arguments) {
     const std::string& path = arguments.operands().front();
     const bool repair = arguments.has("repair");
@@ -100,6 +118,7 @@ Answer run(const Arguments& arguments) {
     findings.repairable = report.repairable;
     findings.fatal = report.fatal;
     Answer answer = make_answer(path, findings, report);
+    note_what_else_is_refused(report, *spare, answer);
     if (!spare->info().note.empty()) answer.notes.push_back(spare->info().note);
     return answer;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // format: makes a spare for a main.
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include <algorithm>
 #include <boost/program_options/value_semantic.hpp>
@@ -33,12 +35,19 @@ void declare(OptionDeclarations& options) {
     options.add_options()("scan", "look for bad blocks on all of main as soon as it is mounted");
     options.add_options()("force", "go on although the spare holds something that is no spare");
     options.add_options()("destroy", po::value<std::string>()->value_name("UUID"),
-                          "go on although the spare is the live spare with this UUID");
+                          "go on although the spare is, or holds, the live spare with this UUID");
+    options.add_options()("take-over",
+                          "destroy it although another machine's mark is on it; only when that one "
+                          "has surely let go of it");
 }
 
 void refuse_missing_spare(const std::string& path) {
     struct stat facts {};
     if (stat(path.c_str(), &facts) == 0 || errno != ENOENT) return;
+    // An image made there would be in memory, and gone with the next boot.
+    if (path.compare(0, 5, "/dev/") == 0)
+        throw Refusal(RefusalKind::not_found,
+                      "there is no such device as the spare " + path + "; see lsblk");
     throw Refusal(RefusalKind::not_found, "there is no such file as the spare " + path +
                                               "; an image is made with: truncate -s 1G " +
                                               shell_quote(path));
@@ -47,7 +56,7 @@ void refuse_missing_spare(const std::string& path) {
 // Allocating an image changes it, if only in what it takes up, so where format_spare() is going to
 // refuse it must not happen first. A wrong "no" costs only that.
 bool refusal_in_sight(Device& main, Device& spare, const FormatOptions& options) {
-    if (examine_spare(main, false).has_superblock) return true;
+    if (examine_spare(main, false).has_superblock || !options.inside.empty()) return true;
     const SpareReport found = examine_spare(spare, false);
     if (found.has_superblock) {
         const auto named = parse_uuid(options.destroy_uuid);
@@ -58,6 +67,13 @@ bool refusal_in_sight(Device& main, Device& spare, const FormatOptions& options)
     return !options.foreign.empty() ||
            std::any_of(found.copies.begin(), found.copies.end(),
                        [](const SuperblockCopy& copy) { return copy.verdict != DMR_NOT_OURS; });
+}
+
+bool in_memory(const FoundDevice& image) {
+    struct statfs where {};
+    return image.facts().kind == DeviceKind::image &&
+           statfs(image.held_path().c_str(), &where) == 0 &&
+           (where.f_type == TMPFS_MAGIC || where.f_type == RAMFS_MAGIC);
 }
 
 // In an option's value these stand behind a backslash.
@@ -112,17 +128,23 @@ Answer run(const Arguments& arguments) {
 
     FormatOptions options;
     options.label = arguments.value("label");
+    require_label(options.label);
     options.force = arguments.has("force");
     options.scan = arguments.has("scan");
     options.destroy_uuid = arguments.value("destroy");
-    options.foreign = foreign_content(spare_path);
+    options.take_over = arguments.has("take-over");
+    options.foreign = foreign_content(*pair.found_spare);
+    options.inside = spares_inside(*pair.spare, *pair.found_spare);
     std::string allocation_note;
     if (!refusal_in_sight(*pair.main, *pair.spare, options))
-        allocation_note = allocate_image(spare_path);
+        allocation_note = allocate_image(*pair.found_spare);
     const FormatResult made = format_spare(*pair.main, *pair.spare, options);
 
     Answer answer = make_answer(pair, made, options.label);
     if (!allocation_note.empty()) answer.notes.push_back(allocation_note);
+    if (in_memory(*pair.found_spare))
+        answer.notes.push_back(spare_path +
+                               " is in memory: what is moved there is gone with the next boot");
     return answer;
 }
 
@@ -130,7 +152,9 @@ Answer run(const Arguments& arguments) {
 
 extern constinit const Verb format_verb = {
     .name = "format",
-    .usage = "--main MAIN --spare SPARE [--label L] [--scan] [--force] [--destroy UUID]",
+    .usage =
+        "--main MAIN --spare SPARE [--label L] [--scan] [--force] [--destroy UUID] "
+        "[--take-over]",
     .help = "make a spare for a main; main is only read",
     .operands_min = 0,
     .operands_max = 0,

@@ -11,6 +11,7 @@
 #include "core/pair/pair.h"
 #include "ctl/control.h"
 #include "ctl/mounts.h"
+#include "ctl/text.h"
 #include "ctl/verb.h"
 
 namespace dmremap::ctl {
@@ -71,7 +72,7 @@ Answer run(const Arguments& arguments) {
     const bool real = status.mode == "real";
     const Json clean = real ? closed_clean(status.spare, answer.notes) : Json(nullptr);
     answer.json = {{"target", point}, {"closed_clean", clean}};
-    answer.text = point + " is down" +
+    answer.text = printable(point) + " is down" +
                   (clean.is_null()     ? ""
                    : clean.get<bool>() ? ", closed in order"
                                        : "") +

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -50,6 +51,13 @@ std::string absolute(const std::string& path) {
     const std::filesystem::path whole = std::filesystem::absolute(path);
     const bool as_it_reads = std::find(whole.begin(), whole.end(), "..") == whole.end();
     return (as_it_reads ? whole.lexically_normal() : whole).string();
+}
+
+// Names from the command line and from a spare may hold what steers a terminal.
+std::string harmless(std::string text) {
+    for (char& c : text)
+        if (std::iscntrl(static_cast<unsigned char>(c))) c = '?';
+    return text;
 }
 
 // It was gone already, or went while it was asked; the last is said while its io_uring goes.
@@ -205,10 +213,10 @@ int run_program(int argc, char** argv) {
         }
         return run(std::move(options), argv[0]);
     } catch (const Refusal& refusal) {
-        std::fprintf(stderr, "%s: %s\n", program.c_str(), refusal.what());
+        std::fprintf(stderr, "%s: %s\n", program.c_str(), harmless(refusal.what()).c_str());
         return exit_code(refusal.kind());
     } catch (const std::exception& error) {
-        std::fprintf(stderr, "%s: %s\n", program.c_str(), error.what());
+        std::fprintf(stderr, "%s: %s\n", program.c_str(), harmless(error.what()).c_str());
         return kExitSystem;
     }
 }

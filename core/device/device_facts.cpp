@@ -111,7 +111,9 @@ FoundDevice::FoundDevice(const std::string& path)
 }
 
 int FoundDevice::open(int flags) const {
-    return ::open(through_proc(path_fd_.get()).c_str(), flags | O_CLOEXEC | O_NOCTTY);
+    return ::open(held_path().c_str(), flags | O_CLOEXEC | O_NOCTTY);
 }
+
+std::string FoundDevice::held_path() const { return through_proc(path_fd_.get()); }
 
 }  // namespace dmremap

@@ -66,6 +66,9 @@ public:
     // Opens it with these open(2) flags; -1 and errno on failure.
     int open(int flags) const;
 
+    // A path for a library that opens by itself: leads there as long as this object lives.
+    std::string held_path() const;
+
 private:
     std::string name_;
     UniqueFd path_fd_;

@@ -135,10 +135,11 @@ int FileDevice::transfer(std::uint64_t offset, Byte* data, std::uint64_t length,
         if (moved < 0 && errno == EINTR) continue;
         if (moved < 0) return errno;
         // Whole blocks only: a file cut off by somebody ends in the middle of one, and going on
-        // from there would turn its EIO into an EINVAL.
+        // from there would be an EINVAL. What ends inside its size has been cut, or taken away:
+        // that is no fault of this place, and nothing may be moved for it.
         const std::uint64_t whole =
             static_cast<std::uint64_t>(moved) / file_.info.logical_block * file_.info.logical_block;
-        if (whole == 0) return EIO;
+        if (whole == 0) return ENODEV;
         offset += whole;
         data += whole;
         length -= whole;

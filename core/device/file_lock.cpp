@@ -80,8 +80,11 @@ bool has_open(const std::filesystem::path& process, const std::filesystem::path&
 bool try_lock_image(int fd, bool writable, LockKind kind, const std::string& name) {
     const bool exclusive = kind == LockKind::exclusive;
     if (::flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB) != 0) {
-        if (errno != EWOULDBLOCK) cannot_lock(name, errno);
-        return false;
+        if (errno == EWOULDBLOCK) return false;
+        // NFS makes it a lock on bytes, for which an exclusive one wants a descriptor open for
+        // writing.
+        const bool of_bytes = errno == EBADF && exclusive && !writable;
+        if (!of_bytes) cannot_lock(name, errno);
     }
     if (try_lock_bytes(fd, writable, kind, 0, 0, name)) return true;
     ::flock(fd, LOCK_UN);

@@ -11,10 +11,11 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <filesystem>
 
 #include "core/device/direct_io.h"
 #include "core/device/file_lock.h"
+#include "core/device/kernel_text.h"
+#include "core/device/layer_locks.h"
 #include "core/pair/identity.h"
 #include "core/refusal.h"
 
@@ -60,16 +61,6 @@ bool wait_for(unsigned seconds, Attempt attempt) {
                   name + " does not tell its size and block sizes: " + std::strerror(errno));
 }
 
-// Whoever sits on a block device inside the kernel: device-mapper, RAID, bcache.
-std::string kernel_holders(const DeviceFacts& facts) {
-    std::string names;
-    std::error_code error;
-    if (facts.sysfs.empty()) return names;
-    for (const auto& entry : std::filesystem::directory_iterator(facts.sysfs + "/holders", error))
-        names += (names.empty() ? "" : ", ") + entry.path().filename().string();
-    return names;
-}
-
 UniqueFd open_block(const FoundDevice& found, const FileOptions& options) {
     const int flags =
         (options.read_only ? O_RDONLY : O_RDWR) | O_EXCL | (options.direct ? O_DIRECT : O_DSYNC);
@@ -80,7 +71,7 @@ UniqueFd open_block(const FoundDevice& found, const FileOptions& options) {
         return static_cast<bool>(fd);
     });
     if (!opened) {
-        std::string user = kernel_holders(found.facts());
+        std::string user = kernel_holders(found.facts().sysfs);
         if (user.empty()) user = block_device_user(found.facts().rdev);
         busy(found.name(), user);
     }
@@ -91,26 +82,14 @@ LockKind lock_kind(const FileOptions& options) {
     return options.read_only && options.shared ? LockKind::shared : LockKind::exclusive;
 }
 
-// Two loop devices over one file, or one and its file, are not kept apart by O_EXCL; a lock on the
-// bytes they stand on does it. A file that we cannot open (deleted, another mount namespace, not
-// ours to read) cannot be locked: that much stays undetected.
-UniqueFd lock_backing_file(const FoundDevice& found, const FileOptions& options) {
-    const DeviceFacts& facts = found.facts();
-    if (!facts.backing || !facts.backing->known || facts.backing->rdev != 0) return UniqueFd();
-    UniqueFd fd(::open(facts.backing->path.c_str(),
-                       (options.read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY));
-    struct stat st;
-    if (!fd || ::fstat(fd.get(), &st) != 0 || st.st_dev != facts.backing->dev ||
-        st.st_ino != facts.backing->inode)
-        return UniqueFd();
-    const std::string name = facts.backing->path + " (the file under " + found.name() + ")";
-    const std::uint64_t begin = facts.backing->offset + facts.start;
+std::vector<UniqueFd> lock_layers(const FoundDevice& found, const FileOptions& options) {
+    LayerLocks locks;
     if (!wait_for(options.lock_wait_seconds, [&] {
-            return try_lock_range(fd.get(), !options.read_only, lock_kind(options), begin,
-                                  begin + facts.size, name);
+            locks = try_lock_layers(found, !options.read_only, lock_kind(options));
+            return locks.in_the_way.empty();
         }))
-        busy(name, lock_owner(st.st_dev, st.st_ino));
-    return fd;
+        busy(locks.in_the_way, locks.by);
+    return std::move(locks.held);
 }
 
 void measure_block(OpenFile& file, const FoundDevice& found) {
@@ -192,7 +171,7 @@ OpenFile open_file(const FoundDevice& found, const FileOptions& options) {
     file.info.note = options.note;
     if (file.kind == DeviceKind::block) {
         file.fd = open_block(found, options);
-        file.backing_fd = lock_backing_file(found, options);
+        file.layers = lock_layers(found, options);
         measure_block(file, found);
         file.direct = options.direct;
         if (file.direct) file.memory_alignment = std::max(file.info.logical_block, 512u);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/device/device.h"
 #include "core/device/device_facts.h"
@@ -14,7 +15,7 @@ namespace dmremap {
 
 struct OpenFile {
     UniqueFd fd;
-    UniqueFd backing_fd;  // of a loop device: holds the lock on its file, otherwise unused
+    std::vector<UniqueFd> layers;  // of a block device: the locks on what it stands on
     DeviceKind kind = DeviceKind::image;
     DeviceInfo info;
     bool direct = false;

@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <sstream>
@@ -54,6 +55,15 @@ std::string sysfs_directory(dev_t rdev) {
     const std::unique_ptr<char, decltype(&std::free)> path(
         ::realpath(("/sys/dev/block/" + device_number(rdev)).c_str(), nullptr), &std::free);
     return path ? path.get() : "";
+}
+
+std::string kernel_holders(const std::string& sysfs) {
+    std::string names;
+    std::error_code error;
+    if (sysfs.empty()) return names;
+    for (const auto& entry : std::filesystem::directory_iterator(sysfs + "/holders", error))
+        names += (names.empty() ? "" : ", ") + entry.path().filename().string();
+    return names;
 }
 
 std::optional<std::string> uevent_value(const std::string& sysfs, const std::string& key) {

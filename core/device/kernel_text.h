@@ -18,6 +18,10 @@ std::optional<std::uint64_t> read_number(const std::string& path);
 // The directory of a block device in sysfs, all links resolved; "" when there is none.
 std::string sysfs_directory(dev_t rdev);
 
+// Who sits on a block device inside the kernel (device-mapper, RAID, bcache), by names separated by
+// ", "; "" when nobody does.
+std::string kernel_holders(const std::string& sysfs);
+
 // The value of KEY=value in a block device's uevent file, or of E:KEY=value in udev's record of it.
 std::optional<std::string> uevent_value(const std::string& sysfs, const std::string& key);
 std::optional<std::string> udev_value(dev_t rdev, const std::string& key);

@@ -134,7 +134,8 @@ std::unique_ptr<Disk> Disk::open(std::unique_ptr<Device> main, std::unique_ptr<D
     }
     require_geometry(sb, *disk->main, spare_device, !options.read_only);
     require_identity(sb, *disk->main, spare_device, options.accept_changed_main);
-    const bool crashed = require_not_in_use(sb, spare_device, options.take_over);
+    const bool crashed =
+        require_not_in_use(sb, spare_device, options.take_over, "mount it with -o take_over");
     LoadedTable loaded = load_table(spare_device, sb);
     require_table(loaded, sb, spare_device, options.rescue, *disk->board);
     if (!options.read_only) {

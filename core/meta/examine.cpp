@@ -7,8 +7,6 @@
 #include "core/meta/opening_checks.h"
 #include "core/meta/superblock_store.h"
 #include "core/meta/table_load.h"
-#include "core/meta/witness.h"
-#include "core/pair/identity.h"
 #include "core/refusal.h"
 
 namespace dmremap {
@@ -113,6 +111,7 @@ SpareReport examine_spare(Device& spare, bool with_table) {
     }
     if (with_table) {
         report.table = load_table(spare, report.superblock).report;
+        report.has_table = true;
         judge_table(report);
     }
     return report;
@@ -123,7 +122,7 @@ std::vector<std::string> repair_spare(Device& spare) {
     dmr_superblock sb = require_superblock(scan, spare, nullptr);
     require_spare_geometry(sb, spare, true);
     require_spare_identity(sb, spare);
-    require_not_in_use(sb, spare, false);
+    require_not_in_use(sb, spare, false, "mount it with -o take_over");
     const SpareReport before = examine_spare(spare, true);
     if (!before.fatal.empty()) {
         throw Refusal(RefusalKind::refused, spare.info().name + ": " + before.fatal.front() +
@@ -164,47 +163,6 @@ std::vector<std::string> repair_spare(Device& spare) {
                        " erased");
     }
     return done;
-}
-
-std::string rebind_spare(Device& main, Device& spare, bool force) {
-    const SuperblockScan scan = scan_superblocks(spare);
-    dmr_superblock sb = require_superblock(scan, spare, &main);
-    require_geometry(sb, main, spare, true);
-    require_not_in_use(sb, spare, false);
-    const auto difference = [](const std::uint8_t* recorded, const Device& device) {
-        return compare_identity(field_text(recorded, DMR_IDENTITY_TEXT),
-                                Identity{device.info().identity, sha256(device.info().identity)})
-            .difference;
-    };
-    std::string text = difference(sb.main_text, main);
-    const std::string of_spare = difference(sb.spare_text, spare);
-    text += (text.empty() || of_spare.empty() ? "" : "; ") + of_spare;
-    if (text.empty()) {
-        return "";
-    }
-    const WitnessResult witness = check_witness(main, sb);
-    if (!witness.proves() && !force) {
-        const std::string& name = main.info().name;
-        throw Refusal(
-            RefusalKind::refused,
-            witness.checked == 0
-                ? name +
-                      ": there is no witness to prove that it is the same data (the pair was not "
-                      "closed cleanly, or never mounted); if you know that it is: --force"
-                : name + " was written while detached: " + std::to_string(witness.different) +
-                      " of " + std::to_string(witness.checked) +
-                      " witness blocks differ; if it is the right one all the same: --force");
-    }
-    set_main_identity(sb, main.info().identity);
-    set_spare_identity(sb, spare.info().identity);
-    require_sequences(sb, 0, spare);
-    SuperblockStore store(spare, scan);
-    if (const int error = store.write(sb, store.opening_skip()); error != 0) {
-        throw Refusal(
-            RefusalKind::system,
-            spare.info().name + ": the superblock cannot be written: " + std::strerror(error));
-    }
-    return text;
 }
 
 }  // namespace dmremap

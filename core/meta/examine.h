@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Looks at a spare without its main: what dmremapctl's examine, check and rebind stand on.
+// Looks at a spare without its main: what dmremapctl's examine and check stand on.
 #pragma once
 
 #include <cstdint>
@@ -41,6 +41,7 @@ struct SpareReport {
     std::vector<SuperblockCopy> copies;
     bool has_superblock = false;  // a valid copy was found; the rest is only set then
     dmr_superblock superblock{};  // the one that counts
+    bool has_table = false;       // it was read; what is fatal then can be passed over by a rescue
     TableReport table;
     std::vector<std::string> repairable;  // one sentence each
     std::vector<std::string> fatal;       // why Disk::open() would refuse, one sentence each
@@ -53,10 +54,5 @@ SpareReport examine_spare(Device& spare, bool with_table);
 // Repairs what `repairable` names, exactly as opening does; throws Refusal when the spare has fatal
 // damage or is in use. Returns what was done, one sentence each.
 std::vector<std::string> repair_spare(Device& spare);
-
-// Records main's present identity in the spare, when the witness proves that it is still the same
-// data. Throws Refusal: size differs, witness wrong or not there (unless force), in use.
-// Returns the difference that was accepted, "" when there was none.
-std::string rebind_spare(Device& main, Device& spare, bool force);
 
 }  // namespace dmremap

@@ -41,10 +41,7 @@ dmr_superblock new_superblock(Device& main, Device& spare, const FormatOptions& 
         uuid = *given;
     }
     std::copy(uuid.begin(), uuid.end(), sb.uuid);
-    if (options.label.size() >= sizeof(sb.label)) {
-        throw Refusal(RefusalKind::usage, "the label has " + std::to_string(options.label.size()) +
-                                              " bytes, at most 63 fit");
-    }
+    require_label(options.label);
     std::memcpy(sb.label, options.label.data(), options.label.size());
     sb.created = dmr_to_le64(static_cast<std::uint64_t>(std::time(nullptr)));
     sb.main_size = dmr_to_le64(main.info().size);
@@ -96,6 +93,35 @@ void refuse_unfit(const Device& main, const Device& spare) {
     }
 }
 
+// "12 blocks", as far as it can be known.
+std::string blocks_held(const dmr_superblock& sb, Device& spare) {
+    // One that claims to be larger than its device has no table that could be counted.
+    if (dmr_le64(sb.spare_size) > spare.info().size) {
+        return "an unknown number of blocks";
+    }
+    const TableReport table = load_table(spare, sb).report;
+    const std::string count = std::to_string(table.remapped) + " blocks";
+    return table_damage(table).empty() ? count
+                                       : "at least " + count + " (its entry table is damaged)";
+}
+
+// Whoever names a disk may not think of what is in its partitions.
+void refuse_live_inside(const Device& spare, const FormatOptions& options) {
+    const auto named = parse_uuid(options.destroy_uuid);
+    for (const SpareInside& inside : options.inside) {
+        if (named && uuid_text(named->data()) == inside.uuid) {
+            continue;
+        }
+        refuse(
+            "partition " + std::to_string(inside.partition) + " of " + spare.info().name +
+            " is the dm-remap spare " + inside.uuid +
+            ", which holds the only copy of blocks of its main device; to destroy it: --destroy=" +
+            inside.uuid + " and --force" +
+            (options.inside.size() > 1 ? "; of several such partitions overwrite the others first"
+                                       : ""));
+    }
+}
+
 // A spare that lives is destroyed only by naming it.
 void refuse_live(const SuperblockScan& scan, Device& spare, const FormatOptions& options) {
     const std::string& name = spare.info().name;
@@ -116,17 +142,12 @@ void refuse_live(const SuperblockScan& scan, Device& spare, const FormatOptions&
         if (!scan.fatal.empty() && !options.force) {
             refuse(name + ": " + scan.fatal + "; to destroy all of it: --force as well");
         }
-        require_not_in_use(*scan.current, spare, false);
+        require_not_in_use(*scan.current, spare, options.take_over, "--take-over");
         return;
     }
-    // A spare that claims to be larger than its device has no table that could be counted.
-    const bool whole = dmr_le64(scan.current->spare_size) <= spare.info().size;
-    const std::string count =
-        whole ? std::to_string(load_table(spare, *scan.current).report.remapped) + " blocks"
-              : "an unknown number of blocks";
-    refuse(name + " is the dm-remap spare " + uuid + " and holds the only copy of " + count +
-           " of its main device; to destroy it: --destroy=" + uuid +
-           (options.destroy_uuid.empty() ? "" : " (not " + options.destroy_uuid + ")") +
+    refuse(name + " is the dm-remap spare " + uuid + " and holds the only copy of " +
+           blocks_held(*scan.current, spare) + " of its main device; to destroy it: --destroy=" +
+           uuid + (options.destroy_uuid.empty() ? "" : " (not " + options.destroy_uuid + ")") +
            (options.foreign.empty() ? "" : ", and --force: it holds " + options.foreign + ", too"));
 }
 
@@ -192,6 +213,13 @@ void destroy_old(Device& spare, bool foreign) {
 
 }  // namespace
 
+void require_label(const std::string& label) {
+    if (label.size() >= sizeof(dmr_superblock::label)) {
+        throw Refusal(RefusalKind::usage,
+                      "the label has " + std::to_string(label.size()) + " bytes, at most 63 fit");
+    }
+}
+
 FormatResult format_spare(Device& main, Device& spare, const FormatOptions& options) {
     refuse_unfit(main, spare);
     const SuperblockScan of_main = scan_superblocks(main);
@@ -205,6 +233,7 @@ FormatResult format_spare(Device& main, Device& spare, const FormatOptions& opti
     SuperblockScan scan = scan_superblocks(spare);
     require_answers(scan, spare);
     refuse_live(scan, spare, options);
+    refuse_live_inside(spare, options);
     dmr_superblock sb = new_superblock(main, spare, options);
     const bool destroying = scan.current.has_value();
     if (!options.force) {

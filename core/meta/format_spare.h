@@ -4,18 +4,22 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/device/device.h"
+#include "core/meta/spares_inside.h"
 
 namespace dmremap {
 
 struct FormatOptions {
-    std::string label;         // UTF-8, at most 63 bytes
-    bool force = false;        // go on over foreign content or non-zero bytes on the spare
-    bool scan = false;         // a scan of all of main begins at the first mount
-    std::string destroy_uuid;  // go on over the live spare with this UUID
-    std::string foreign;       // foreign_content() of the spare's path, "" where there is none
-    std::string uuid;          // for tests; "" makes a random one
+    std::string label;                // UTF-8, at most 63 bytes
+    bool force = false;               // go on over foreign content or non-zero bytes on the spare
+    bool scan = false;                // a scan of all of main begins at the first mount
+    std::string destroy_uuid;         // go on over the live spare with this UUID
+    bool take_over = false;           // destroy it although another machine's mark is on it
+    std::string foreign;              // foreign_content() of the spare, "" where there is none
+    std::vector<SpareInside> inside;  // spares_inside() it: destroyed as a live spare is, by name
+    std::string uuid;                 // for tests; "" makes a random one
 };
 
 struct FormatResult {
@@ -25,6 +29,9 @@ struct FormatResult {
     std::uint64_t slots = 0;
     unsigned superblock_copies = 0;
 };
+
+// Throws Refusal(usage): longer than 63 bytes.
+void require_label(const std::string& label);
 
 // Main is only read (its first bytes, to see that it is not a spare). Throws Refusal, and then has
 // changed nothing, unless a device failed while writing. An existing spare is destroyed first

@@ -8,7 +8,6 @@
 #include "core/meta/uuid.h"
 #include "core/meta/witness.h"
 #include "core/pair/holder.h"
-#include "core/pair/identity.h"
 #include "core/refusal.h"
 
 namespace dmremap {
@@ -33,19 +32,8 @@ std::string recorded_identity(const std::uint8_t* text, const std::uint8_t* dige
     return std::equal(computed.begin(), computed.end(), digest) ? recorded : "";
 }
 
-// A device that never had a strong fact (a FUSE file, a virtual disk without serial) is told by its
-// size and witness alone; one that had must show one again.
-bool contradicts(const Comparison& comparison, const std::string& recorded) {
-    switch (comparison.match) {
-        case Match::same:
-            return false;
-        case Match::unproven:
-            return std::count(recorded.begin(), recorded.end(), '\n') > 1;  // more than the size
-        case Match::only_serials:
-        case Match::different:
-            break;
-    }
-    return true;
+Identity identity_of(const Device& device) {
+    return {device.info().identity, sha256(device.info().identity)};
 }
 
 }  // namespace
@@ -129,30 +117,34 @@ void set_spare_identity(dmr_superblock& sb, const std::string& text) {
     std::copy(digest.begin(), digest.end(), sb.spare_digest);
 }
 
+Comparison compare_main(const dmr_superblock& sb, const Device& main) {
+    return compare_identity(recorded_identity(sb.main_text, sb.main_digest), identity_of(main));
+}
+
+Comparison compare_spare(const dmr_superblock& sb, const Device& spare) {
+    return compare_identity(recorded_identity(sb.spare_text, sb.spare_digest), identity_of(spare));
+}
+
 void require_spare_identity(dmr_superblock& sb, const Device& spare) {
-    const Identity found{spare.info().identity, sha256(spare.info().identity)};
-    const std::string recorded = recorded_identity(sb.spare_text, sb.spare_digest);
-    const Comparison comparison = compare_identity(recorded, found);
-    if (contradicts(comparison, recorded)) {
+    const Comparison comparison = compare_spare(sb, spare);
+    if (!comparison.passes()) {
         refuse(spare.info().name + " is not the device it was formatted on (" +
                comparison.difference +
                "): a clone of a spare may be old, and old remaps are wrong " +
-               "data; if this copy is the current one: dmremapctl rebind --main MAIN " +
+               "data; if this copy is the current one: dmremapctl rebind --main MAIN --force " +
                spare.info().name);
     }
-    set_spare_identity(sb, spare.info().identity);
+    set_spare_identity(
+        sb, united_identity(recorded_identity(sb.spare_text, sb.spare_digest), identity_of(spare)));
 }
 
 void require_identity(dmr_superblock& sb, Device& main, const Device& spare,
                       bool accept_changed_main) {
     require_spare_identity(sb, spare);
     const std::string& name = main.info().name;
-    const Identity found{main.info().identity, sha256(main.info().identity)};
-    const std::string recorded = recorded_identity(sb.main_text, sb.main_digest);
-    const Comparison comparison = compare_identity(recorded, found);
+    const Comparison comparison = compare_main(sb, main);
     const WitnessResult witness = check_witness(main, sb);
-    if (contradicts(comparison, recorded) &&
-        !(comparison.match == Match::unproven && witness.proves())) {
+    if (!comparison.passes() && !(comparison.match == Match::unproven && witness.proves())) {
         refuse(name + " is not the main device of spare " + spare.info().name + " (" +
                comparison.difference + ")" +
                (witness.proves() ? "; its content is: if it was copied or moved, run: dmremapctl "
@@ -169,8 +161,9 @@ void require_identity(dmr_superblock& sb, Device& main, const Device& spare,
     }
     // Where the witness alone proved it, what was recorded is stronger than what was found: it
     // stays, or after the next crash any device of this size would do.
-    if (!contradicts(comparison, recorded)) {
-        set_main_identity(sb, main.info().identity);
+    if (comparison.passes()) {
+        set_main_identity(sb, united_identity(recorded_identity(sb.main_text, sb.main_digest),
+                                              identity_of(main)));
     }
 }
 
@@ -184,7 +177,8 @@ void require_sequences(const dmr_superblock& sb, std::uint64_t highest_entry_seq
     }
 }
 
-bool require_not_in_use(const dmr_superblock& sb, const Device& spare, bool take_over) {
+bool require_not_in_use(const dmr_superblock& sb, const Device& spare, bool take_over,
+                        const std::string& consent) {
     if ((dmr_le32(sb.flags) & DMR_IN_USE) == 0) {
         return false;
     }
@@ -201,10 +195,10 @@ bool require_not_in_use(const dmr_superblock& sb, const Device& spare, bool take
                                                  " of this machine; unmount that first");
         case HolderVerdict::other_machine:
             if (!take_over) {
-                throw Refusal(RefusalKind::busy,
-                              spare.info().name + " is marked as in use by " + who +
-                                  " of another machine; if that one has surely let go of it: "
-                                  "mount it with -o take_over");
+                throw Refusal(
+                    RefusalKind::busy,
+                    spare.info().name + " is marked as in use by " + who +
+                        " of another machine; if that one has surely let go of it: " + consent);
             }
             break;
         case HolderVerdict::ours:

@@ -8,6 +8,7 @@
 #include "core/device/device.h"
 #include "core/format.h"
 #include "core/meta/superblock_store.h"
+#include "core/pair/identity.h"
 
 namespace dmremap {
 
@@ -20,17 +21,23 @@ void require_geometry(const dmr_superblock& sb, const Device& main, const Device
 void require_spare_geometry(const dmr_superblock& sb, const Device& spare, bool writable);
 
 // Identities of main and spare, and the witness. Where the identity was learnt anew without
-// contradiction (a fact more, a fact less), the texts in `sb` are brought up to date.
+// contradiction, the facts that are new are added to the texts in `sb`.
 void require_identity(dmr_superblock& sb, Device& main, const Device& spare,
                       bool accept_changed_main);
 void require_spare_identity(dmr_superblock& sb, const Device& spare);
+
+// The devices against what is recorded of them.
+Comparison compare_main(const dmr_superblock& sb, const Device& main);
+Comparison compare_spare(const dmr_superblock& sb, const Device& spare);
 
 // Records a canonical text and its digest.
 void set_main_identity(dmr_superblock& sb, const std::string& text);
 void set_spare_identity(dmr_superblock& sb, const std::string& text);
 
-// The in-use mark. Returns true when a dead holder left it (the caller recovers).
-bool require_not_in_use(const dmr_superblock& sb, const Device& spare, bool take_over);
+// The in-use mark. Returns true when a dead holder left it (the caller recovers). `consent`: what
+// the user has to say where it is another machine's, e.g. "mount it with -o take_over".
+bool require_not_in_use(const dmr_superblock& sb, const Device& spare, bool take_over,
+                        const std::string& consent);
 void set_in_use(dmr_superblock& sb, const std::string& holder_name);
 void clear_in_use(dmr_superblock& sb);
 

@@ -38,13 +38,14 @@ std::uint64_t space_left(int fd, const std::string& path) {
 
 }  // namespace
 
-std::string allocate_image(const std::string& path) {
-    const UniqueFd image(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+std::string allocate_image(const FoundDevice& found) {
+    if (found.facts().kind != DeviceKind::image) return "";
+    const std::string& path = found.name();
+    const UniqueFd image(found.open(O_RDWR));
     struct stat facts {};
     if (!image || fstat(image.get(), &facts) != 0)
         throw Refusal(RefusalKind::system,
                       path + " cannot be opened to allocate its space: " + system_reason(errno));
-    if (!S_ISREG(facts.st_mode)) return "";
     const auto size = static_cast<std::uint64_t>(facts.st_size);
     // st_blocks is in 512 bytes whatever the file system's block is; it counts the file system's
     // own blocks for this file too, so "enough" is no proof, and posix_fallocate() has the last

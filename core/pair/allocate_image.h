@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "core/device/device_facts.h"
+
 namespace dmremap {
 
 // Allocates what the image lacks; its content and its size stay as they are. Does nothing for a
@@ -12,8 +14,8 @@ namespace dmremap {
 // nothing was allocated where that could be foreseen; (system) otherwise. Returns "", or a note
 // for the user where the file system cannot allocate ahead.
 //
-// Opens and closes the path by itself: the locks of who holds the image belong to their open file
+// Opens and closes it by itself: the locks of who holds the image belong to their open file
 // description and survive that.
-std::string allocate_image(const std::string& path);
+std::string allocate_image(const FoundDevice& image);
 
 }  // namespace dmremap

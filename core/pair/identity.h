@@ -20,10 +20,13 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
 namespace dmremap {
+
+constexpr std::size_t kIdentityTextMax = 639;  // bytes
 
 using Digest = std::array<std::uint8_t, 32>;
 
@@ -38,19 +41,29 @@ struct Identity {
 // are left out. Throws Refusal(system) only when the descriptor itself cannot be examined.
 Identity identify(int fd, std::uint64_t size);
 
+// A partition's UUID is a strong fact only as long as no other one was recorded: it lies on the
+// disk, so that a copy has it, too.
 enum class Match {
     same,          // all shared facts equal, with one strong fact among them
     only_serials,  // the size and nothing stronger contradicts: differs in wwn or serial alone
     different,     // anything else
-    unproven,      // nothing contradicts, but no strong fact is shared (equal digests over the size
-                   // alone say nothing: only the witness can)
+    unproven,      // nothing contradicts, but what was recorded as proof is not shown
+    weak,          // no strong fact was ever recorded; all that was agrees, and is shown (but for
+                   // the host file system's UUID, which not everybody is told)
 };
 
 struct Comparison {
     Match match;
-    std::string difference;  // e.g. "serial was WD-123, is WD-456"; "" when same
+    std::string difference;  // e.g. "serial was WD-123, is WD-456"; "" when it passes
+
+    // May it be taken for the recorded device?
+    bool passes() const { return match == Match::same || match == Match::weak; }
 };
 
 Comparison compare_identity(const std::string& recorded_text, const Identity& found);
+
+// What to record of a device that was taken for the recorded one: all that is known of it. A strong
+// fact that is not shown any more stays, or another device could do without it from then on.
+std::string united_identity(const std::string& recorded_text, const Identity& found);
 
 }  // namespace dmremap

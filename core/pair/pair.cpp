@@ -28,7 +28,8 @@ void check_writable(const FoundDevice& device, const std::string& role, bool rea
 DevicePair open_pair(const std::string& main_path, const std::string& spare_path,
                      const PairOptions& options) {
     const FoundDevice main(main_path);
-    const FoundDevice spare(spare_path);
+    auto found_spare = std::make_unique<FoundDevice>(spare_path);
+    const FoundDevice& spare = *found_spare;
     check_apart(main, spare);
     check_not_in_use(main, "main");
     check_not_in_use(spare, "spare");
@@ -49,6 +50,7 @@ DevicePair open_pair(const std::string& main_path, const std::string& spare_path
 
     check_spare(pair.spare->info());
     check_blocks(pair.main->info(), pair.spare->info());
+    pair.found_spare = std::move(found_spare);
     return pair;
 }
 

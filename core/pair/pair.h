@@ -10,6 +10,7 @@
 #include <string>
 
 #include "core/device/device.h"
+#include "core/device/device_facts.h"
 
 namespace dmremap {
 
@@ -18,6 +19,9 @@ class ThreadPool;
 struct DevicePair {
     std::unique_ptr<Device> main;
     std::unique_ptr<Device> spare;
+    // What the spare was opened through, for who has to look at it by other means: its path may
+    // lead elsewhere by now. Null where there is no file or block device behind it.
+    std::unique_ptr<FoundDevice> found_spare;
 };
 
 struct PairOptions {

@@ -63,6 +63,13 @@ Refusal cannot_look(const std::string& name) {
                    name + " cannot be looked at for file systems: " + std::strerror(errno));
 }
 
+Probe probe_of(const FoundDevice& device) {
+    errno = 0;
+    Probe probe(blkid_new_probe_from_filename(device.held_path().c_str()), &blkid_free_probe);
+    if (!probe) throw cannot_look(device.name());
+    return probe;
+}
+
 // [offset, offset + length) of the spare into the file, by logical block where it must be. False:
 // errno says why; an error of the medium is none.
 bool copy_range(Device& spare, int file, std::uint64_t offset, std::uint64_t length) {
@@ -82,11 +89,26 @@ bool copy_range(Device& spare, int file, std::uint64_t offset, std::uint64_t len
 
 }  // namespace
 
-std::string foreign_content(const std::string& path) {
-    errno = 0;
-    const Probe probe(blkid_new_probe_from_filename(path.c_str()), &blkid_free_probe);
-    if (!probe) throw cannot_look(path);
-    return all_words(probe.get(), path);
+std::string foreign_content(const FoundDevice& device) {
+    return all_words(probe_of(device).get(), device.name());
+}
+
+std::vector<Partition> partitions(const FoundDevice& device) {
+    const Probe probe = probe_of(device);
+    blkid_probe_enable_partitions(probe.get(), 1);
+    std::vector<Partition> found;
+    const blkid_partlist list = blkid_probe_get_partitions(probe.get());
+    const int count = list ? blkid_partlist_numof_partitions(list) : 0;
+    for (int i = 0; i < count; i++) {
+        const blkid_partition part = blkid_partlist_get_partition(list, i);
+        const blkid_loff_t start = blkid_partition_get_start(part);
+        const blkid_loff_t size = blkid_partition_get_size(part);  // both in sectors of 512 bytes
+        if (!blkid_partition_is_extended(part) && start >= 0 && size > 0)
+            found.push_back({.number = blkid_partition_get_partno(part),
+                             .begin = static_cast<std::uint64_t>(start) * 512,
+                             .size = static_cast<std::uint64_t>(size) * 512});
+    }
+    return found;
 }
 
 // libblkid sees a file of the spare's size that holds the edges alone: so it finds nothing in

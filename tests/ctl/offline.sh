@@ -35,6 +35,8 @@ allocated() { echo $(($(stat -c %b "$1") * 512)); }
 truncate -s 64M "$main"
 expect 3 'truncate -s 1G' format --main "$main" --spare "$spare"
 [ ! -e "$spare" ] || fail "a refused format made a file"
+expect 3 'no such device as the spare' format --main "$main" --spare /dev/dmremap-no-such-device
+grep -q truncate "$out" && fail "told to make an image in memory"
 expect 3 'does not exist|no such' format --main "$work/none.img" --spare "$main"
 truncate -s 1M "$spare"
 expect 1 '8388608' format --main "$main" --spare "$spare"
@@ -103,8 +105,38 @@ done
 spare_sum=$(sum "$spare")
 expect 4 '^fatal: .*no good copy' check "$spare"
 expect 4 '^fatal: .*no good copy' check --repair "$spare"
+expect 4 'ro,rescue.*at least 0 of' check "$spare"
+expect 1 'only copy of at least 0 blocks' format --main "$main" --spare "$spare"
 unchanged
+cp "$spare" "$work/cut.img"
+truncate -s 12M "$work/cut.img"
+expect 4 '^fatal: .*cut short' check "$work/cut.img"
+grep -qE 'rescue|slots' "$out" && fail "told of slots nobody counted, or of a rescue that is refused"
+rm "$work/cut.img"
 cat "$work/kept.img" >"$spare"
+
+# --- a copy: whole, but nobody can know how old it is
+cp "$spare" "$work/copy.img"
+expect 0 'note: .*cannot be mounted.*inode was' check "$work/copy.img"
+expect 1 'copy.img is not the spare that was used last.*may be old.*--force' \
+    rebind --main "$main" "$work/copy.img"
+expect 0 'accepted.*spare .*copy.img: .*inode was' rebind --main "$main" --force "$work/copy.img"
+expect 0 'already' rebind --main "$main" "$work/copy.img"
+rm "$work/copy.img"
+
+# --- a live spare in a partition of what is to become a spare
+truncate -s 32M "$work/disk.img"
+printf '\0\0\0\0\203\0\0\0\0\010\0\0\0\200\0\0' |
+    dd of="$work/disk.img" bs=1 seek=446 conv=notrunc status=none
+printf '\125\252' | dd of="$work/disk.img" bs=1 seek=510 conv=notrunc status=none
+dd if="$spare" of="$work/disk.img" bs=1M seek=1 conv=notrunc status=none
+expect 1 "partition 1 of .*disk.img is the dm-remap spare $uuid.*--destroy=$uuid" \
+    format --main "$main" --spare "$work/disk.img" --force
+expect 1 'dos partition table.*--force' \
+    format --main "$main" --spare "$work/disk.img" "--destroy=$uuid"
+[ "$(allocated "$work/disk.img")" -lt $((32 << 20)) ] || fail "a refused format allocated the image"
+expect 0 'The spare is made' \
+    format --main "$main" --spare "$work/disk.img" "--destroy=$uuid" --force
 
 # --- the right word destroys, and a file system is only overwritten by force
 expect 0 'The spare is made' format --main "$main" --spare "$spare" "--destroy=$uuid"

@@ -81,7 +81,7 @@ void ask_everything(const dmr_superblock& believed, Device& main, const Device& 
     dmr_superblock sb = believed;
     may_refuse([&] { require_geometry(sb, main, spare, true); });
     may_refuse([&] { require_identity(sb, main, spare, false); });
-    may_refuse([&] { require_not_in_use(sb, spare, false); });
+    may_refuse([&] { require_not_in_use(sb, spare, false, ""); });
     may_refuse([&] { require_sequences(sb, 0, spare); });
     check_witness(main, sb);
     check(load_parameters(sb).read_retries <= kReadRetriesMax, "read_retries is not bounded");

@@ -36,7 +36,7 @@ TEST_F(AllocateImage, GivesASparseImageItsSpaceAndKeepsTheRest) {
     ASSERT_EQ(::ftruncate(file_.get(), size), 0);
     ASSERT_EQ(::pwrite(file_.get(), "data", 4, 1 << 20), 4);
     EXPECT_LT(facts().st_blocks * 512, size);
-    EXPECT_EQ(allocate_image(path_), "");
+    EXPECT_EQ(allocate_image(FoundDevice(path_)), "");
     EXPECT_GE(facts().st_blocks * 512, size);
     EXPECT_EQ(facts().st_size, size);
     char data[5]{};
@@ -54,7 +54,7 @@ TEST_F(AllocateImage, RefusesWhatDoesNotFitAndAllocatesNothing) {
     if (::ftruncate(file_.get(), static_cast<off_t>(2 * left + (1ull << 30))) != 0)
         GTEST_SKIP() << "no file may be larger than the free space here";
     try {
-        allocate_image(path_);
+        allocate_image(FoundDevice(path_));
         FAIL() << "more was allocated than there is";
     } catch (const Refusal& refusal) {
         EXPECT_EQ(refusal.kind(), RefusalKind::refused);
@@ -63,7 +63,21 @@ TEST_F(AllocateImage, RefusesWhatDoesNotFitAndAllocatesNothing) {
     EXPECT_LT(facts().st_blocks, 128);
 }
 
-TEST_F(AllocateImage, DoesNothingForADevice) { EXPECT_EQ(allocate_image("/dev/null"), ""); }
+// The path may lead elsewhere by the time space is asked for.
+TEST_F(AllocateImage, P7_AllocatesWhatWasFoundNotWhatThePathLeadsToNow) {
+    constexpr off_t size = 4 << 20;
+    ASSERT_EQ(::ftruncate(file_.get(), size), 0);
+    const FoundDevice found(path_);
+    std::string other = path_ + "XXXXXX";
+    const UniqueFd swapped(::mkstemp(other.data()));
+    ASSERT_EQ(::ftruncate(swapped.get(), size), 0);
+    ASSERT_EQ(::rename(other.c_str(), path_.c_str()), 0);
+    EXPECT_EQ(allocate_image(found), "");
+    EXPECT_GE(facts().st_blocks * 512, size);
+    struct stat untouched {};
+    ASSERT_EQ(::fstat(swapped.get(), &untouched), 0);
+    EXPECT_EQ(untouched.st_blocks, 0);
+}
 
 }  // namespace
 }  // namespace dmremap

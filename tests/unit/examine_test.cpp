@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "core/meta/opening_checks.h"
+#include "core/meta/rebind.h"
 #include "core/refusal.h"
 #include "tests/unit/open_spare.h"
 
@@ -40,12 +41,16 @@ struct Closed : FormattedSpare {
         return repair_spare(*device);
     }
     // "refused: SENTENCE", or what was accepted.
-    std::string rebind(bool force = false) {
+    std::string rebind(bool force = false, bool take_over = false) {
         const auto before = spare->snapshot(), main_before = main->snapshot();
         const auto main_device = main->device(), spare_device = spare->device();
         std::string result;
         try {
-            result = rebind_spare(*main_device, *spare_device, force);
+            RebindOptions how;
+            how.force = force;
+            how.take_over = take_over;
+            const Rebound rebound = rebind_spare(*main_device, *spare_device, how);
+            result = rebound.main + (rebound.spare.empty() ? "" : " / " + rebound.spare);
         } catch (const Refusal& refusal) {
             EXPECT_TRUE(spare->snapshot() == before) << "refused, and written";
             result = std::string("refused: ") + refusal.what();
@@ -252,11 +257,52 @@ TEST(Rebind, AnotherSerialIsAcceptedWhenTheWitnessProvesTheData) {
     EXPECT_EQ(spare.rebind(), "");
 }
 
-TEST(Rebind, ACopiedSpareIsAcceptedTheSameWay) {
+// The witness is of main: it says nothing of how old a spare is.
+TEST(Rebind, P7_ACopyOfASpareIsAcceptedByForceAlone) {
     Closed spare;
     spare.spare->set_identity(identity("CLONE-9", *spare.spare));
+    expect_words(spare.rebind(),
+                 {"refused: SPARE-1", "serial was SPARE-1, is CLONE-9", "may be old", "--force"});
     spare.main->set_identity(identity("BRIDGE-7", *spare.main));
-    EXPECT_EQ(spare.rebind(), "serial was MAIN-1, is BRIDGE-7; serial was SPARE-1, is CLONE-9");
+    expect_words(spare.rebind(), {"refused: SPARE-1", "serial was SPARE-1, is CLONE-9"});
+    EXPECT_EQ(spare.rebind(true),
+              "serial was MAIN-1, is BRIDGE-7 / serial was SPARE-1, is CLONE-9");
+    EXPECT_TRUE(spare.opens());
+}
+
+TEST(Rebind, WhatForcePassesOverIsSaidWhole) {
+    Closed spare;
+    spare.spare->set_identity(identity("CLONE-9", *spare.spare));
+    spare.main->poke(0, "other data", 10);
+    expect_words(spare.rebind(), {"refused: MAIN-1 was written while detached", "SPARE-1 is not",
+                                  "may be old", "--force"});
+}
+
+// A pair that came over from a machine that died.
+TEST(Rebind, WhatAnotherMachineLeftOpenIsTakenOverAndStillRecovered) {
+    Closed spare;
+    spare.open();
+    spare.crash();
+    spare.main->set_identity(identity("BRIDGE-7", *spare.main));
+    spare.edit_superblocks([](dmr_superblock& sb) {
+        sb.holder_machine[0] ^= 1;
+        sb.holder_boot[0] ^= 1;
+    });
+    expect_words(spare.rebind(true), {"refused: ", "another machine", "--take-over"});
+    expect_words(spare.rebind(false, true), {"refused: ", "no witness", "--force"});
+    EXPECT_EQ(spare.rebind(true, true), "serial was MAIN-1, is BRIDGE-7");
+    EXPECT_FALSE(spare.opens()) << "the mark stays";
+    OpenOptions options;
+    options.take_over = true;
+    EXPECT_NO_THROW(spare.open(options));
+    spare.close();
+}
+
+TEST(Rebind, ATextThatDoesNotFitItsDigestIsNone) {
+    Closed spare;
+    spare.edit_superblocks([](dmr_superblock& sb) { sb.main_digest[0] ^= 1; });
+    EXPECT_FALSE(spare.opens());
+    EXPECT_NE(spare.rebind(), "");
     EXPECT_TRUE(spare.opens());
 }
 

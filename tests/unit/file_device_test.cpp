@@ -138,17 +138,17 @@ TEST_P(FileDeviceWays, AFileCutOffBehindOurBackIsAnErrorNotAShortRead) {
     ASSERT_EQ(device->write(0, data.data(), data.size()), 0);
     ASSERT_EQ(::truncate(path.c_str(), 8192 + 100), 0);
     EXPECT_EQ(device->read(0, data.data(), 8192), 0);
-    EXPECT_EQ(device->read(0, data.data(), 16384), EIO);
-    EXPECT_EQ(device->read(8192, data.data(), 512), EIO);
-    EXPECT_EQ(device->read(12288, data.data(), 512), EIO);
+    EXPECT_EQ(device->read(0, data.data(), 16384), ENODEV) << "no fault of a place: nothing moves";
+    EXPECT_EQ(device->read(8192, data.data(), 512), ENODEV);
+    EXPECT_EQ(device->read(12288, data.data(), 512), ENODEV);
     auto* const memory = data.data() + 1;
-    EXPECT_EQ(device->read(4096, memory, 8192), EIO) << "through the bounce buffer";
+    EXPECT_EQ(device->read(4096, memory, 8192), ENODEV) << "through the bounce buffer";
 }
 
 TEST_P(FileDeviceWays, ZeroedRangesReadAsZerosAndNothingElseChanges) {
     for (const bool allocate : {false, true}) {
         const std::string path = dir_.image("a", kSize);
-        if (allocate) allocate_image(path);
+        if (allocate) allocate_image(FoundDevice(path));
         const auto device = open_file_device(path, options());
         const auto before = pattern(kSize, 5);
         const std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges = {
@@ -235,7 +235,7 @@ TEST(FileDevice, AnImageKeepsTheSpaceItHadAndASparseOneStaysSparse) {
         ASSERT_EQ(device->write(0, data.data(), 1 << 20), 0);
         ASSERT_EQ(device->zero(0, kSize), 0);
         EXPECT_LT(blocks(sparse), 65536u);
-        if (const std::string note = allocate_image(full); !note.empty())
+        if (const std::string note = allocate_image(FoundDevice(full)); !note.empty())
             GTEST_SKIP() << "NOT TESTED: " << note;
         const auto reserved = open_file_device(full, how);
         EXPECT_GE(blocks(full), kSize);
@@ -417,6 +417,34 @@ TEST(FileDevice, TwoLoopDevicesOverTheSameBytesAreNotBothOpened) {
     EXPECT_SAYS(busy, path + " (the file under " + whole.node() + ")");
     EXPECT_NO_THROW(open_file_device(other.node(), at_once()));
     EXPECT_EQ(refusal([&] { open_file_device(path, at_once()); }).kind(), RefusalKind::busy);
+}
+
+// O_EXCL of the upper one says nothing of the lower one, nor of the file below both.
+TEST(FileDevice, P7_WhatIsOpenIsNotOpenedThroughLoopDevicesAboveIt) {
+    const test::ScratchDir dir;
+    const std::string path = dir.image("a", kSize);
+    const test::LoopDevice lower(path, "--offset 1048576");
+    DMREMAP_NEED_LOOP(lower);
+    const test::LoopDevice upper(lower.node(), "--offset 1048576"),
+        front(lower.node(), "--sizelimit 1048576");
+    DMREMAP_NEED_LOOP(upper);
+    DMREMAP_NEED_LOOP(front);
+    {
+        const auto file = open_file_device(path, at_once());
+        const auto busy = refusal([&] { open_file_device(upper.node(), at_once()); });
+        EXPECT_EQ(busy.kind(), RefusalKind::busy);
+        EXPECT_SAYS(busy, path + " (the file under " + upper.node() + ")");
+    }
+    {
+        const auto device = open_file_device(lower.node(), at_once());
+        const auto busy = refusal([&] { open_file_device(upper.node(), at_once()); });
+        EXPECT_EQ(busy.kind(), RefusalKind::busy);
+        EXPECT_SAYS(busy, lower.node() + " (the disk under " + upper.node() + ")");
+    }
+    const auto part = open_file_device(upper.node(), at_once());
+    EXPECT_EQ(refusal([&] { open_file_device(lower.node(), at_once()); }).kind(),
+              RefusalKind::busy);
+    EXPECT_NO_THROW(open_file_device(front.node(), at_once())) << "no byte of it is in use";
 }
 
 TEST(FileDevice, AReadOnlyBlockDeviceIsOnlyOpenedForReading) {

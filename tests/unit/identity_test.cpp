@@ -94,10 +94,23 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"inode_used_again", "birth=1.5\nfs=u\ninode=7\nsize=512\n",
              "birth=2.5\nfs=u\ninode=7\nsize=512\n", Match::different, "birth was 1.5, is 2.5"},
         Case{"inode_without_birth_is_weak", "fs=u\ninode=7\nsize=512\n",
-             "fs=u\ninode=7\nsize=512\n", Match::unproven,
-             "no strong fact is shared: was fs=u inode=7, is fs=u inode=7"},
-        Case{"size_alone_proves_nothing", "size=512\n", "size=512\n", Match::unproven,
-             "no strong fact is shared: was nothing but the size, is nothing but the size"},
+             "fs=u\ninode=7\nsize=512\n", Match::weak, ""},
+        Case{"not_everybody_is_told_the_host", "fs=u\ninode=7\nsize=512\n", "inode=7\nsize=512\n",
+             Match::weak, ""},
+        Case{"a_weak_fact_that_is_gone", "fs=u\ninode=7\nsize=512\n", "size=512\n", Match::unproven,
+             "no strong fact is shared: was fs=u inode=7, is nothing but the size"},
+        Case{"another_inode_is_another_file", "inode=7\nsize=512\n", "inode=8\nsize=512\n",
+             Match::different, "inode was 7, is 8"},
+        Case{"size_alone_proves_nothing", "size=512\n", "size=512\n", Match::weak, ""},
+        Case{"more_is_known_now", "size=512\n", "serial=A\nsize=512\n", Match::weak, ""},
+        Case{"a_copy_has_the_partuuid_too", "partuuid=p\nserial=A\nsize=512\n",
+             "partuuid=p\nsize=512\n", Match::unproven,
+             "only the partition UUID is shared, which a copy has, too: was partuuid=p serial=A, "
+             "is partuuid=p"},
+        Case{"a_partuuid_where_nothing_else_was_known", "partuuid=p\nsize=512\n",
+             "partuuid=p\nserial=A\nsize=512\n", Match::same, ""},
+        Case{"the_partuuid_of_a_table_without_a_number", "partuuid=00000000-01\nsize=512\n",
+             "partuuid=00000000-01\nsize=512\n", Match::weak, ""},
         Case{"image_moved_to_a_disk", "birth=1.5\ninode=7\nsize=512\n", "serial=A\nsize=512\n",
              Match::unproven, "no strong fact is shared: was birth=1.5 inode=7, is serial=A"},
         Case{"nothing_recorded", "", "serial=A\nsize=512\n", Match::different,
@@ -111,6 +124,17 @@ TEST_P(Compare, SaysWhatDiffers) {
     const Comparison comparison = compare_identity(c.recorded, found(c.present));
     EXPECT_EQ(comparison.match, c.match);
     EXPECT_EQ(comparison.difference, c.difference);
+}
+
+TEST(Identity, P7_WhatIsRecordedLosesNothing) {
+    EXPECT_EQ(united_identity("birth=1.5\ninode=7\nsize=512\n",
+                              found("birth=1.5\nfs=u\ninode=7\nsize=512\n")),
+              "birth=1.5\nfs=u\ninode=7\nsize=512\n");
+    EXPECT_EQ(united_identity("serial=A\nsize=512\nwwn=0x5\n", found("serial=A\nsize=512\n")),
+              "serial=A\nsize=512\nwwn=0x5\n");
+    const std::string all = "serial=" + std::string(600, 'x') + "\nsize=512\n";
+    EXPECT_EQ(united_identity(all, found("mduuid=" + std::string(40, 'y') + "\n" + all)), all)
+        << "it would be cut";
 }
 
 TEST(Identity, OfAnImageIsItsFileNotItsName) {

@@ -188,8 +188,9 @@ TEST_F(OpeningChecks, P7_AMainWrittenWhileDetachedIsRefusedUnlessAccepted) {
 TEST_F(OpeningChecks, TheMarkOfThisProcessIsNoHindrance) {
     const auto in_use = [&](bool take_over = false) {
         bool crashed = false;
-        const std::string text = refusal(
-            [&] { crashed = require_not_in_use(sb_, *device_, take_over); }, RefusalKind::busy);
+        const std::string text =
+            refusal([&] { crashed = require_not_in_use(sb_, *device_, take_over, "take it over"); },
+                    RefusalKind::busy);
         EXPECT_TRUE(text.empty() || !crashed);
         return crashed ? "recovers" : text;
     };
@@ -209,7 +210,7 @@ TEST_F(OpeningChecks, TheMarkOfThisProcessIsNoHindrance) {
     sb_.holder_boot[3] ^= 1;
     EXPECT_EQ(in_use(), "recovers");
     sb_.holder_machine[3] ^= 1;
-    expect_words(in_use(), {"SPARE-1", "another machine", "mount it with -o take_over"});
+    expect_words(in_use(), {"SPARE-1", "another machine", "let go of it: take it over"});
     EXPECT_EQ(in_use(true), "recovers");
     clear_in_use(sb_);
     EXPECT_EQ(in_use(), "");
@@ -235,12 +236,13 @@ TEST_F(OpeningChecks, ALivingHolderIsRespectedWhateverIsAsked) {
     ASSERT_EQ(::read(ready[0], &theirs, sizeof(theirs)), static_cast<ssize_t>(sizeof(theirs)));
     for (const bool take_over : {false, true}) {
         expect_words(
-            refusal([&] { require_not_in_use(theirs, *device_, take_over); }, RefusalKind::busy),
+            refusal([&] { require_not_in_use(theirs, *device_, take_over, "take it over"); },
+                    RefusalKind::busy),
             {"SPARE-1 is in use by the child (process " + std::to_string(child) + ")"});
     }
     for (const int end : {pipe_ends[0], pipe_ends[1], ready[0], ready[1]}) ::close(end);
     ASSERT_EQ(::waitpid(child, nullptr, 0), child);
-    EXPECT_TRUE(require_not_in_use(theirs, *device_, false));
+    EXPECT_TRUE(require_not_in_use(theirs, *device_, false, ""));
 }
 
 TEST_F(OpeningChecks, FieldsEndAtTheirNulOrTheirEnd) {

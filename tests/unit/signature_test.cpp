@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "core/device/fault_device.h"
@@ -21,23 +22,34 @@ void put(const std::string& path, std::streamoff offset, const std::string& byte
     file << bytes;
 }
 
+// Of a DOS partition table; sectors.
+std::string entry(int type, std::uint32_t start, std::uint32_t size) {
+    std::string bytes(16, '\0');
+    bytes[4] = static_cast<char>(type);
+    for (unsigned i = 0; i < 4; i++) {
+        bytes[8 + i] = static_cast<char>(start >> 8 * i);
+        bytes[12 + i] = static_cast<char>(size >> 8 * i);
+    }
+    return bytes;
+}
+
 TEST(Signature, AnEmptyImageHasNone) {
     const test::ScratchDir dir;
-    EXPECT_EQ(foreign_content(dir.image("a", 16 << 20)), "");
+    EXPECT_EQ(foreign_content(FoundDevice(dir.image("a", 16 << 20))), "");
 }
 
 TEST(Signature, AFileSystemIsNamedWithItsLabel) {
     const test::ScratchDir dir;
     const std::string image = dir.image("a", 16 << 20);
     run("PATH=$PATH:/sbin:/usr/sbin mkfs.ext4 -q -F -L home " + image);
-    EXPECT_EQ(foreign_content(image), "ext4 file system labelled \"home\"");
+    EXPECT_EQ(foreign_content(FoundDevice(image)), "ext4 file system labelled \"home\"");
 }
 
 TEST(Signature, SwapSpaceIsNoFileSystem) {
     const test::ScratchDir dir;
     const std::string image = dir.image("a", 16 << 20);
     run("PATH=$PATH:/sbin:/usr/sbin mkswap " + image);
-    EXPECT_EQ(foreign_content(image), "swap");
+    EXPECT_EQ(foreign_content(FoundDevice(image)), "swap");
 }
 
 TEST(Signature, APartitionTableIsFound) {
@@ -46,7 +58,7 @@ TEST(Signature, APartitionTableIsFound) {
     // One Linux partition of sectors 2048 to 4095.
     put(image, 446, std::string("\0\0\0\0\x83\0\0\0\0\x08\0\0\0\x08\0\0", 16));
     put(image, 510, "\x55\xaa");
-    EXPECT_EQ(foreign_content(image), "dos partition table");
+    EXPECT_EQ(foreign_content(FoundDevice(image)), "dos partition table");
 }
 
 TEST(Signature, SeveralAreAllNamed) {
@@ -56,7 +68,7 @@ TEST(Signature, SeveralAreAllNamed) {
     put(image, 0, std::string("LUKS\xba\xbe\0\x02", 8));
     put(image, 446, std::string("\0\0\0\0\x83\0\0\0\0\x08\0\0\0\x08\0\0", 16));
     put(image, 510, "\x55\xaa");
-    const std::string found = foreign_content(image);
+    const std::string found = foreign_content(FoundDevice(image));
     EXPECT_NE(found.find("ext4 file system"), std::string::npos) << found;
     EXPECT_NE(found.find("dos partition table"), std::string::npos) << found;
 }
@@ -134,15 +146,32 @@ TEST(Signature, WhatIsTooSmallForASpareIsNotLookedAt) {
     EXPECT_EQ(overwritten_sentence(*small->device()), "");
 }
 
-TEST(Signature, WhatCannotBeOpenedIsRefused) {
-    try {
-        foreign_content("/nonexistent/device");
-        FAIL();
-    } catch (const Refusal& refusal) {
-        EXPECT_EQ(refusal.kind(), RefusalKind::system);
-        EXPECT_NE(std::string(refusal.what()).find("/nonexistent/device"), std::string::npos);
-        EXPECT_NE(std::string(refusal.what()).find("No such file"), std::string::npos);
-    }
+TEST(Signature, P7_WhatIsLookedAtIsWhatWasFoundNotWhatThePathLeadsToNow) {
+    const test::ScratchDir dir;
+    const std::string image = dir.image("a", 16 << 20), empty = dir.image("empty", 16 << 20);
+    run("PATH=$PATH:/sbin:/usr/sbin mkswap " + image);
+    const FoundDevice found(image);
+    std::filesystem::rename(empty, image);
+    EXPECT_EQ(foreign_content(found), "swap");
+}
+
+TEST(Signature, PartitionsAreThoseOfTheTableWithoutTheExtendedOne) {
+    const test::ScratchDir dir;
+    const std::string image = dir.image("a", 64 << 20);
+    EXPECT_TRUE(partitions(FoundDevice(image)).empty());
+    // One of type 83 and, in an extended one, a second.
+    put(image, 446, entry(0x83, 2048, 16384));
+    put(image, 462, entry(0x05, 20480, 32768));
+    put(image, 510, "\x55\xaa");
+    put(image, 20480 * 512 + 446, entry(0x83, 2048, 8192));
+    put(image, 20480 * 512 + 510, "\x55\xaa");
+    const auto found = partitions(FoundDevice(image));
+    ASSERT_EQ(found.size(), 2u);
+    EXPECT_EQ(found[0].number, 1);
+    EXPECT_EQ(found[0].begin, 2048u * 512);
+    EXPECT_EQ(found[0].size, 16384u * 512);
+    EXPECT_EQ(found[1].number, 5);
+    EXPECT_EQ(found[1].begin, 22528u * 512);
 }
 
 }  // namespace
