@@ -70,6 +70,12 @@ private:
     // Moves all of it: call(data, length, offset) is one pread or pwrite.
     template <class Byte, class Call>
     int transfer(std::uint64_t offset, Byte* data, std::uint64_t length, Call call);
+    // What ends inside its size has been cut, or taken away: no fault of this place, and nothing
+    // may be moved for it.
+    bool end_has_moved() const {
+        const off_t end = ::lseek(file_.fd.get(), 0, SEEK_END);  // of a block device, too
+        return end >= 0 && static_cast<std::uint64_t>(end) < file_.info.size;
+    }
     // Through the page cache one write or flush at a time: see file_device.h.
     std::unique_lock<std::mutex> turn() {
         return file_.direct ? std::unique_lock<std::mutex>() : std::unique_lock(turn_);
@@ -135,11 +141,10 @@ int FileDevice::transfer(std::uint64_t offset, Byte* data, std::uint64_t length,
         if (moved < 0 && errno == EINTR) continue;
         if (moved < 0) return errno;
         // Whole blocks only: a file cut off by somebody ends in the middle of one, and going on
-        // from there would be an EINVAL. What ends inside its size has been cut, or taken away:
-        // that is no fault of this place, and nothing may be moved for it.
+        // from there would be an EINVAL.
         const std::uint64_t whole =
             static_cast<std::uint64_t>(moved) / file_.info.logical_block * file_.info.logical_block;
-        if (whole == 0) return ENODEV;
+        if (whole == 0) return end_has_moved() ? ENODEV : EIO;
         offset += whole;
         data += whole;
         length -= whole;

@@ -16,6 +16,9 @@ namespace {
 // Each try that is not the last costs a page; one fails only when this many pages, at ever greater
 // distances, take no write.
 constexpr int kCommitTries = 24;
+// After so many pages, each much further away, it is likely that all of the second table takes no
+// write.
+constexpr unsigned kPagesForTwoCopies = 4;
 // So many fresh slots in a row refuse a write: it is the spare that fails, not its slots.
 constexpr std::size_t kSlotsInARow = 8;
 
@@ -148,6 +151,10 @@ void Batch::fail(Staged& staged, int error) {
         }
         return;
     }
+    if (staged.stands_once && !disk_.table->broken() && !disk_.flush_failed) {
+        rest_on_one_copy(staged);
+        return;
+    }
     staged.result = EIO;  // for want of a slot, too: what came of the change is not known
     if (!staged.old || !staged.old->same) {
         Remap fence;
@@ -163,6 +170,23 @@ void Batch::fail(Staged& staged, int error) {
                        disk_.spare->info().name, "; unmount, check the spare, and mount again");
 }
 
+// One bad copy costs nothing (P4), also where it is all of one table: what stands in the other, and
+// finds no page that takes both, counts after all. Each try costs a page, so no more are made for
+// others until lost sectors are next retried.
+void Batch::rest_on_one_copy(Staged& staged) {
+    staged.slot = *staged.stands_once;
+    if (staged.old && staged.old->slot == staged.slot) {
+        staged.old.reset();  // marks, in the slot where the block is
+        staged.data.reset();
+    }
+    publish(staged);
+    disk_.board->raise(
+        State::degraded, "metadata_in_doubt", disk_.spare->info().name,
+        " takes one copy of its entry table's pages but not the other, which holds an "
+        "older version; were the first lost now, the older one would count: replace "
+        "the spare");
+}
+
 // The error of one that is only in want of resources leaves the change as it is, to be tried again.
 bool Batch::may_pass(int error) { return classify(error) == ErrorClass::resource; }
 
@@ -174,9 +198,17 @@ void Batch::find_slot(Staged& staged) {
     }
 }
 
-// An entry write was issued to a page that then failed: the same change on another page.
-void Batch::send_elsewhere(Staged& staged) {
+// An entry write was issued to a page that then failed: the same change on another page. Where it
+// stands in one copy there, it supersedes that.
+void Batch::send_elsewhere(Staged& staged, bool durable_once) {
     const std::uint64_t failed_slot = staged.slot;
+    if (durable_once) {
+        staged.stands_once = failed_slot;
+        if (++staged.stood_once == kPagesForTwoCopies || disk_.board->active("metadata_in_doubt")) {
+            rest_on_one_copy(staged);
+            return;
+        }
+    }
     if (!staged.data) {
         // The marks' block moves whole. What is lost stays so, and is not read.
         staged.data.reset(new (std::nothrow) BlockData());
@@ -195,7 +227,7 @@ void Batch::send_elsewhere(Staged& staged) {
             return;
         }
         staged.old = OldSlot{.slot = failed_slot, .bad = false, .same = false};
-    } else {
+    } else if (!durable_once) {
         disk_.table->give_back(failed_slot);
     }
     find_slot(staged);
@@ -311,14 +343,15 @@ void Batch::commit_claims(int tried) {
     std::vector<EntryChange> changes(erasures_.begin(),
                                      erasures_.begin() + static_cast<std::ptrdiff_t>(first));
     for (const Staged* const staged : order) {
-        changes.push_back(
-            EntryChange{.slot = staged->slot,
-                        .state = DMR_REMAPPED,
-                        .main_block = staged->block,
-                        .lost = staged->lost,
-                        .retry = staged->retry,
-                        .reason = staged->reason,
-                        .replaces = staged->old ? std::optional(staged->old->slot) : std::nullopt});
+        changes.push_back(EntryChange{.slot = staged->slot,
+                                      .state = DMR_REMAPPED,
+                                      .main_block = staged->block,
+                                      .lost = staged->lost,
+                                      .retry = staged->retry,
+                                      .reason = staged->reason,
+                                      .replaces = staged->stands_once ? staged->stands_once
+                                                  : staged->old ? std::optional(staged->old->slot)
+                                                                : std::nullopt});
     }
     const bool was_broken = disk_.table->broken();
     const std::vector<CommitOutcome> outcomes = disk_.table->commit(changes);
@@ -332,6 +365,8 @@ void Batch::commit_claims(int tried) {
     erasures_.erase(erasures_.begin() + static_cast<std::ptrdiff_t>(kept), erasures_.end());
     if (std::ranges::find(outcomes, CommitOutcome::page_failed) != outcomes.end()) {
         disk_.table->look_further(1ull << tried);
+    } else if (std::ranges::find(outcomes, CommitOutcome::durable_once) != outcomes.end()) {
+        disk_.table->look_further(1ull << 4 * tried);  // there are few tries
     }
     for (std::size_t i = 0; i < order.size(); i++) {
         const bool refused = outcomes[first + i] == CommitOutcome::refused;
@@ -340,8 +375,15 @@ void Batch::commit_claims(int tried) {
             case CommitOutcome::durable:
                 publish(*order[i]);
                 break;
+            case CommitOutcome::owed:  // true, and not acknowledged
+                order[i]->refused = disk_.table->device_error();
+                publish(*order[i]);
+                break;
+            case CommitOutcome::durable_once:
+                send_elsewhere(*order[i], true);
+                break;
             case CommitOutcome::page_failed:
-                send_elsewhere(*order[i]);
+                send_elsewhere(*order[i], false);
                 break;
             case CommitOutcome::unknown:
                 fail(*order[i], EIO);

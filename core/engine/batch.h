@@ -7,11 +7,11 @@
 // mapping. Who staged a change acknowledges its request after commit(), before its gate opens.
 //
 // What fails before an entry write was issued leaves the block as it was. Afterwards a change only
-// rolls forward: a page that cannot be written sends it to another slot; where that is not possible
-// either, or a flush failed, the disk is read_only until it is reopened, and the block is fenced
-// (EIO), for which claim the next open finds is not known. Only a block that was moved as it was
-// stays readable where it is: either slot is right as long as nobody writes, and requests look
-// at the state inside the gate.
+// rolls forward: a page that cannot be written, in either copy, sends it to another slot; where
+// that is not possible either, or a flush failed, the disk is read_only until it is reopened, and
+// the block is fenced (EIO), for which claim the next open finds is not known. Only a block that
+// was moved as it was stays readable where it is: either slot is right as long as nobody writes,
+// and requests look at the state inside the gate.
 //
 // Blocks that go back to main come last, in a commit of their own: see batch_unmap.cpp.
 //
@@ -97,6 +97,9 @@ private:
         bool unmap = false;     // the entry becomes free; data is what main holds
         bool issued = false;    // an entry write was issued to some copy
         bool slotless = false;  // it was, and now the change needs another slot
+        // A slot on a retired page whose entry claims the block already, in one copy alone.
+        std::optional<std::uint64_t> stands_once;
+        unsigned stood_once = 0;  // how many pages took it in one copy
         bool settled = false;
         int result = 0;
         int refused = 0;  // the result of an unmap that had to become a move
@@ -116,9 +119,10 @@ private:
     int compare_main(const Staged& staged);
     void publish_unmap(Staged& staged);
     void back_to_a_slot(Staged& staged, bool freed);
-    void send_elsewhere(Staged& staged);
+    void send_elsewhere(Staged& staged, bool durable_once);
     static bool may_pass(int error);
     void find_slot(Staged& staged);
+    void rest_on_one_copy(Staged& staged);
     void publish(Staged& staged);
     void fail(Staged& staged, int error);
 

@@ -143,10 +143,10 @@ void Batch::commit_unmaps() {
         staged.issued = true;
         if (outcomes[i] == CommitOutcome::unknown) {
             fail(staged, EIO);
-        } else if (outcomes[i] == CommitOutcome::durable && !disk_.table->retired(staged.slot)) {
+        } else if (outcomes[i] == CommitOutcome::durable) {
             publish_unmap(staged);
         } else {
-            back_to_a_slot(staged, outcomes[i] == CommitOutcome::durable);
+            back_to_a_slot(staged, outcomes[i] != CommitOutcome::page_failed);
         }
     }
 }

@@ -313,8 +313,11 @@ void DiskImpl::submit_flush(Piece& piece) {
         finish(piece, 0);
         return;
     }
-    if (disk_->flush_failed) {
-        finish(piece, EIO);
+    // What is durable in one copy of its page, beside an older version in the other, is not kept as
+    // promised.
+    const int owed = disk_->table->old_version_left();
+    if (disk_->flush_failed || owed != 0) {
+        finish(piece, disk_->flush_failed ? EIO : owed);
         return;
     }
     piece.error.store(0, std::memory_order_relaxed);
@@ -358,6 +361,22 @@ RangeResult DiskImpl::remap(std::uint64_t sector, std::uint64_t count) {
 
 RangeResult DiskImpl::unmap(std::uint64_t sector, std::uint64_t count, bool force) {
     return by_hand(force ? HandWork::Kind::forced_unmap : HandWork::Kind::unmap, sector, count);
+}
+
+void DiskImpl::map_anew(std::uint64_t block) {
+    const std::uint64_t sector = block * DMR_SECTORS_PER_BLOCK;
+    const RangeResult result =
+        by_hand(HandWork::Kind::map_anew, sector, disk_->block_length(block) / DMR_SECTOR_SIZE);
+    if (result.error == 0) {
+        disk_->board->report(EventKind::recovered, sector, 1, "moved off an older version");
+        return;
+    }
+    disk_->board->raise(
+        State::degraded, "metadata_in_doubt", disk_->spare->info().name,
+        " holds an older version of where the block at sector ", sector,
+        " is in a page that it does not take, and the block cannot be moved away (",
+        std::strerror(result.error),
+        "): were the other copy lost, the older one would count; replace the spare");
 }
 
 // A region at a time: its blocks share their flushes, and its gate is all that is closed.

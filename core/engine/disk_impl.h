@@ -44,6 +44,10 @@ public:
     }
     int close() override;
 
+    // For the opener: a block in doubt (EntryTable::find_doubts()) gets a claim on a good page, or
+    // the disk says that it has none.
+    void map_anew(std::uint64_t block);
+
 private:
     enum class Step : std::uint8_t { done, pending };
 

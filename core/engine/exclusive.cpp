@@ -320,6 +320,19 @@ bool Exclusive::move_away(std::uint64_t slot) {
     return move_written(remap, content, 0, 0, static_cast<SectorMask>(remap.lost), false) == 0;
 }
 
+int Exclusive::map_anew(std::uint64_t block) {
+    const FoundRemap found = disk_.map->find(block);
+    if (found == nullptr || found->fenced()) {
+        return remap_by_hand(block);
+    }
+    if (!disk_.table->retired(found->slot)) {
+        return EALREADY;
+    }
+    const Remap remap = *found;
+    BlockData content{};
+    return move_written(remap, content, 0, 0, static_cast<SectorMask>(remap.lost), false);
+}
+
 int Exclusive::remap_by_hand(std::uint64_t block) {
     if (const FoundRemap remap = disk_.map->find(block); remap != nullptr) {
         return remap->fenced() ? EIO : EALREADY;

@@ -41,6 +41,10 @@ public:
 
     // By hand, see Disk. 0: staged; EALREADY: nothing to do; or the errno.
     int remap_by_hand(std::uint64_t block);
+
+    // A block in doubt: to a slot on a good page, from where it is. 0: staged. EALREADY: its claim
+    // stands on a good page by now.
+    int map_anew(std::uint64_t block);
     int unmap_by_hand(std::uint64_t block, bool force);
 
     // For the scan: reads the block again and relocates it if it is bad, or if it is weak and such

@@ -200,6 +200,7 @@ void Healer::find_chores() {
     if (retry_all) {
         last_retry_ = std::chrono::steady_clock::now();
         unmovable_.clear();
+        disk_.board->clear("metadata_in_doubt");  // it is tried again
         disk_.table->for_each_live([&](std::uint64_t slot, const dmr_entry& entry) {
             if (entry.retry != 0) {
                 add(Job::Kind::retry, dmr_le64(entry.main_block), slot);
@@ -207,7 +208,7 @@ void Healer::find_chores() {
         });
     }
     if (chores_.empty() && waiting_.empty() && active_.empty() && disk_.writable() &&
-        !disk_.table->owes()) {
+        !disk_.table->owes() && !disk_.board->active("metadata_in_doubt")) {
         for (const std::uint64_t slot :
              disk_.table->live_on_retired_pages(kMovesAtOnce + unmovable_.size())) {
             if (std::find(unmovable_.begin(), unmovable_.end(), slot) == unmovable_.end()) {
@@ -235,9 +236,12 @@ bool Healer::meets_active(const Job& job) const {
     });
 }
 
+// A gate that an earlier round has closed takes no further jobs, or those who come one after the
+// other would keep it closed, and who is parked there waiting, for as long as they come.
 void Healer::close_gates() {
+    const std::array<unsigned, kGates> before = closed_;
     for (auto job = waiting_.begin(); job != waiting_.end() && active_.size() < kActiveAtOnce;) {
-        if (meets_active(*job)) {
+        if (meets_active(*job) || before.at(job->gate) != 0) {
             ++job;
             continue;
         }

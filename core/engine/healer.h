@@ -47,6 +47,7 @@ struct HandWork {
         check,         // for the scan, see Exclusive::check()
         check_failed,  // a read of each of the blocks alone has failed
         move_slow,
+        map_anew,  // for the opener, see Exclusive::map_anew()
     } kind = Kind::remap;
     std::uint64_t first = 0, last = 0;  // blocks
     RangeResult result;                 // adds to what is there

@@ -100,6 +100,8 @@ int Healer::do_block_by_hand(HandWork& work, std::uint64_t block) {
         case Kind::unmap:
         case Kind::forced_unmap:
             return exclusive_.unmap_by_hand(block, work.kind == Kind::forced_unmap);
+        case Kind::map_anew:
+            return exclusive_.map_anew(block);
         case Kind::check:
         case Kind::check_failed:
             error = exclusive_.check(block, work.kind == Kind::check_failed, finding);

@@ -3,8 +3,9 @@
 //   1. look at everything and refuse what is wrong; nothing has been written so far
 //   2. write the superblock: in use, not clean, a new entry epoch; its copies are thereby repaired
 //   3. repair the entry table (entry_table.h)
+//   4. map anew what is in doubt all the same (FORMAT.md); only then is anybody served
 // A crash after any write leaves a spare that opens the same way again: 2 only raises the epoch and
-// the sequence, 3 is idempotent. Read-only, 2 and 3 are left out.
+// the sequence, 3 is idempotent, 4 makes relocations. Read-only, 2 to 4 are left out.
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -92,6 +93,14 @@ void forget_retries(Context& disk) {
     }
 }
 
+// One bad copy costs nothing (P4): where a block cannot be mapped anew, for no page is left that
+// takes both copies, the disk is up all the same, and says so.
+void settle_doubts(DiskImpl& disk, const std::vector<std::uint64_t>& blocks) {
+    for (const std::uint64_t block : blocks) {
+        disk.map_anew(block);
+    }
+}
+
 void fill_map(Context& disk) {
     disk.map->fill([&](auto&& take) {
         disk.table->for_each_live([&](std::uint64_t slot, const dmr_entry& entry) {
@@ -152,6 +161,7 @@ std::unique_ptr<Disk> Disk::open(std::unique_ptr<Device> main, std::unique_ptr<D
     disk->superblocks = std::make_unique<SuperblockStore>(spare_device, scan);
 
     std::string how = crashed ? "recovered" : "clean";
+    std::vector<std::uint64_t> doubts;
     if (options.read_only) {
         how = "read-only";
         disk->board->raise(State::read_only, "opened_read_only", "opened with ro");
@@ -184,6 +194,11 @@ std::unique_ptr<Disk> Disk::open(std::unique_ptr<Device> main, std::unique_ptr<D
         if (options.accept_changed_main) {
             forget_retries(*disk);
         }
+        if (const int error = disk->table->find_doubts(doubts); error != 0) {
+            throw Refusal(RefusalKind::system, spare_device.info().name +
+                                                   ": a page of its entry table cannot be read: " +
+                                                   std::strerror(error));
+        }
     }
     disk->map = std::make_unique<RemapMap>(disk->size, dmr_le64(sb.slots));
     fill_map(*disk);
@@ -193,7 +208,9 @@ std::unique_ptr<Disk> Disk::open(std::unique_ptr<Device> main, std::unique_ptr<D
         disk->breaker->learn();
     }
     disk->board->report(EventKind::opened, 0, 0, how);
-    return std::make_unique<DiskImpl>(std::move(disk), options);
+    auto opened = std::make_unique<DiskImpl>(std::move(disk), options);
+    settle_doubts(*opened, doubts);
+    return opened;
 }
 
 }  // namespace dmremap

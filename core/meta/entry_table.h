@@ -10,7 +10,8 @@
 //   2. the same pages go to the second copy; flush
 // During 1 the second copy is whole, during 2 the first one: at every instant each page has a whole
 // copy, and which of two versions of an entry is newer its sequence tells. After 1's flush a change
-// is durable, after 2's it is so twice.
+// is durable, after 2's it is so twice, and only that counts: a copy that keeps the older version,
+// valid as it is, would be believed the day the newer one cannot be read (FORMAT.md, doubt).
 //
 // What can fail, and what then holds (a change that was once under the pen only rolls forward):
 //   * page write of step 1 fails: the first copy is now worth nothing, the second is the last good
@@ -19,8 +20,11 @@
 //     first copy. Live entries of a retired page are moved away by the healer.
 //   * flush of step 1 fails: nothing is known: `unknown`. The caller fences the block. Nothing is
 //     ever written to the table again.
-//   * page write of step 2 fails: durable once, published; the page is retired.
-//   * flush of step 2 fails: durable once, published; nothing is ever written again.
+//   * page write of step 2 fails: durable once. The page is retired; the outcome is `durable_once`,
+//     and the caller makes the same change on another page before it acknowledges anything, while
+//     there is one that takes both copies.
+//   * flush of step 2 fails: durable once, published; nothing is ever written again, and no flush
+//     of the spare succeeds any more.
 //
 // All this is for the medium's errors. A write that fails for want of resources (no memory, no room
 // under an image, the device gone: see error_class.h) says nothing of the page and retires none. It
@@ -29,9 +33,11 @@
 //   * otherwise the page is owed a copy. It is as good as retired, and nothing at all is committed,
 //     until that copy is written from what memory says, and flushed: pay_back(), which each commit
 //     begins with. In step 1 that takes the change back before anything else is built on the page
-//     (`page_failed`, and it goes elsewhere, behind the payment); in step 2 it makes it durable
-//     twice. So of a page's two copies one is whole all the time, and never do two pages wait for
-//     one that are not of the same commit.
+//     (`page_failed`, and it goes elsewhere, behind the payment). The copy may have held the change
+//     meanwhile, so what it takes the place of gets a sequence above it, in both copies. In step 2
+//     it makes it durable twice, and while that is not done no flush of the disk succeeds (`owed`).
+//     So of a page's two copies one is whole all the time, and never do two pages wait for one that
+//     are not of the same commit.
 //
 // An erasure (a slot becomes free or bad) goes into a commit only after the claim that replaced it
 // is durable in an earlier one: were both in one page write, a torn write could leave neither.
@@ -57,7 +63,9 @@
 // members may be called from any thread.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -93,9 +101,15 @@ enum class PageCheck : std::uint8_t {
     unknown,   // the spare cannot be asked, or cannot be written, now
 };
 
-// Refused: no entry write was issued, for a reason that is no fault of the page's, see
-// device_error(); the same change can be made again.
-enum class CommitOutcome : std::uint8_t { durable, page_failed, unknown, refused };
+enum class CommitOutcome : std::uint8_t {
+    durable,       // in both copies
+    durable_once,  // the page is retired: to be made on another one, and the claim here replaced
+    owed,          // durable once, and its page gets the other copy as soon as that can be written
+    page_failed,   // the page is retired, and nobody knows what it says: to be made on another one
+    unknown,
+    refused,  // no entry write was issued, for a reason that is no fault of the page's, see
+              // device_error(); the same change can be made again
+};
 
 struct LiveRemap {
     std::uint64_t block, slot, time;
@@ -115,9 +129,10 @@ public:
     // Takes over what load_table() found. `store` must outlive the table.
     EntryTable(Device& spare, SuperblockStore& store, LoadedTable loaded);
 
-    // Opening for writing: brings every page that can be to two good copies, then erases superseded
-    // claims whose winner has two. Idempotent; a crash in it is just another crash. Returns the
-    // errno of a failed flush (the table is then broken), and counts what was done.
+    // Opening for writing: brings every page that can be to two good copies, mixed ones piece by
+    // piece, then erases superseded claims whose winner has two. Idempotent; a crash in it is just
+    // another crash. Returns the errno of a failed flush (the table is then broken), and counts
+    // what was done.
     int repair(std::uint64_t& pages_rewritten, std::uint64_t& claims_erased);
 
     // Reads both copies of a page again, see above; of one that is retired already nothing. Between
@@ -149,6 +164,17 @@ public:
     // commits. Throws bad_alloc.
     int pay_back();
     bool owes() const { return !owed_.empty(); }  // owner's thread only
+
+    // Not 0: a change that was published is durable in one copy, and the other still holds the
+    // older version, because it could not be written, with this errno: a flush must not succeed
+    // meanwhile. Where it turned out that it never can be, for as long as the table is open. Any
+    // thread.
+    int old_version_left() const { return old_version_left_; }
+
+    // For an opener, after everything else it writes: the blocks that are in doubt (FORMAT.md), for
+    // an older version of their mapping is valid on a page that is not good. Reads these pages.
+    // Returns 0, or the errno of a read that failed for another reason than damage.
+    int find_doubts(std::vector<std::uint64_t>& blocks);
 
     // What the spare answered last to a commit or to growing that it did not take whole; 0 where it
     // took all. Owner's thread only.
@@ -197,7 +223,7 @@ private:
     enum class Put : std::uint8_t { done, failed, untouched, unsure };
     struct PageWrite {
         std::vector<dmr_entry> image;
-        Put first;
+        Put first, second;
     };
     struct Scratch {
         std::vector<dmr_entry> before, found;  // of a page
@@ -215,9 +241,16 @@ private:
                 std::vector<dmr_entry>& found);
     int write_page(int copy, std::uint64_t page, const std::vector<dmr_entry>& image);
     Put put(int copy, std::uint64_t page, const std::vector<dmr_entry>& image, Scratch& scratch);
+    void publish(std::span<const EntryChange> changes,
+                 const std::map<std::uint64_t, PageWrite>& writes,
+                 std::unordered_set<std::uint64_t>& replaced, bool first_durable,
+                 std::vector<CommitOutcome>& outcomes);
+    void pay_at_once(std::span<const EntryChange> changes, std::vector<CommitOutcome>& outcomes);
+    void renew(std::uint64_t slot);
     int worse_copy(std::uint64_t page) const;
     void set_health(std::uint64_t page, PageHealth health);  // the caller holds the mutex
     void retire(std::uint64_t page);
+    int mend(std::uint64_t page, bool& whole);
     void room_to_owe(std::size_t pages);              // throws bad_alloc
     void owe(std::uint64_t page, PageHealth health);  // after room_to_owe()
     int grow();
@@ -232,13 +265,15 @@ private:
     std::uint64_t hint_ = 0;  // where the search for a free slot goes on
     bool broken_ = false;
     int device_error_ = 0;
+    std::atomic<int> old_version_left_ = 0;
     std::unordered_set<std::uint64_t> reserved_;
 
     mutable std::mutex mutex_;  // the rest; never held across I/O
     bool full_grown_ = false;   // no further step can be initialised
     PackedEntries entries_;
     std::vector<PageHealth> pages_;
-    std::vector<std::uint64_t> owed_;  // pages with one good copy that shall get the other
+    std::vector<std::uint64_t> owed_;        // pages with one good copy that shall get the other
+    std::vector<std::uint64_t> taken_back_;  // of these, those that shall get both, the first first
     std::unordered_set<std::uint64_t> superseded_;
     std::uint64_t free_ = 0;  // free slots on good pages
     std::uint64_t commits_ = 0;

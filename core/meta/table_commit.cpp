@@ -2,7 +2,7 @@
 // The commit of a group of changes; the order and its argument are in entry_table.h.
 #include <algorithm>
 #include <ctime>
-#include <map>
+#include <new>
 
 #include "core/device/patience.h"
 #include "core/meta/entry_table.h"
@@ -60,6 +60,7 @@ std::vector<CommitOutcome> EntryTable::commit(std::span<const EntryChange> chang
                   broken_ ? CommitOutcome::unknown : CommitOutcome::refused);
         return outcomes;
     }
+    const int was_left = old_version_left_;
     const auto now =
         std::min(static_cast<std::uint64_t>(std::time(nullptr)), PackedEntries::kLatestTime);
     std::map<std::uint64_t, PageWrite> writes;   // by page; the snapshot both copies get
@@ -72,7 +73,7 @@ std::vector<CommitOutcome> EntryTable::commit(std::span<const EntryChange> chang
         if (retired(change.slot)) {
             continue;
         }
-        auto [at, fresh] = writes.try_emplace(page, PageWrite{{}, Put::done});
+        auto [at, fresh] = writes.try_emplace(page, PageWrite{{}, Put::done, Put::done});
         if (fresh) {
             at->second.image = page_image(page);
         }
@@ -105,20 +106,35 @@ std::vector<CommitOutcome> EntryTable::commit(std::span<const EntryChange> chang
     if (issued && first_durable) {
         for (auto& [page, write] : writes) {
             if (write.first == Put::done) {
-                const Put second = put(1, page, write.image, scratch);
-                if (second == Put::failed) {
+                write.second = put(1, page, write.image, scratch);
+                if (write.second == Put::failed) {
                     retire(page);
-                } else if (second != Put::done) {
+                } else if (write.second != Put::done) {
                     owe(page, PageHealth::first_is_good);
+                    old_version_left_ = device_error_;
                 }
             } else if (write.first == Put::failed) {
                 retire(page);
             } else if (write.first == Put::unsure) {
                 owe(page, PageHealth::second_is_good);
+                taken_back_.push_back(page);
             }
         }
         flush();
     }
+    publish(changes, writes, replaced, first_durable, outcomes);
+    if (std::ranges::find(outcomes, CommitOutcome::owed) != outcomes.end()) {
+        pay_at_once(changes, outcomes);
+        old_version_left_ = owes() ? device_error_ : was_left;
+    }
+    return outcomes;
+}
+
+// In memory, what has become durable. The caller has made room for all of it.
+void EntryTable::publish(std::span<const EntryChange> changes,
+                         const std::map<std::uint64_t, PageWrite>& writes,
+                         std::unordered_set<std::uint64_t>& replaced, bool first_durable,
+                         std::vector<CommitOutcome>& outcomes) {
     const std::lock_guard lock(mutex_);
     commits_++;
     for (std::size_t i = 0; i < changes.size(); i++) {
@@ -128,12 +144,18 @@ std::vector<CommitOutcome> EntryTable::commit(std::span<const EntryChange> chang
             continue;
         }
         if (at == writes.end() || (at->second.first != Put::done && first_durable)) {
+            if (at != writes.end() && at->second.first == Put::unsure) {
+                renew(changes[i].slot);
+            }
             continue;  // page_failed
         }
-        outcomes[i] = first_durable ? CommitOutcome::durable : CommitOutcome::unknown;
         if (!first_durable) {
+            outcomes[i] = CommitOutcome::unknown;
             continue;
         }
+        outcomes[i] = at->second.second == Put::done     ? CommitOutcome::durable
+                      : at->second.second == Put::failed ? CommitOutcome::durable_once
+                                                         : CommitOutcome::owed;
         const std::uint64_t slot = changes[i].slot;
         const bool was_usable = usable(slot);
         if (superseded_.erase(slot) == 0) {
@@ -150,7 +172,36 @@ std::vector<CommitOutcome> EntryTable::commit(std::span<const EntryChange> chang
             }
         }
     }
-    return outcomes;
+}
+
+// The entry as it is, newer than the change that the first copy may have got: that version must not
+// win where it comes back. Not so a claim that lost: it must stay older than the one that won, and
+// what it was to become, free, may come back.
+void EntryTable::renew(std::uint64_t slot) {
+    if (superseded_.contains(slot)) {
+        return;
+    }
+    dmr_entry entry = entries_[slot];
+    entry.sequence = dmr_to_le64(next_sequence_++);
+    entries_.set(slot, entry);
+}
+
+// Better than a change that is made and yet cannot be acknowledged.
+void EntryTable::pay_at_once(std::span<const EntryChange> changes,
+                             std::vector<CommitOutcome>& outcomes) {
+    const int why = device_error_;
+    try {
+        pay_back();
+    } catch (const std::bad_alloc&) {  // it waits
+    }
+    device_error_ = device_error_ != 0 ? device_error_ : owes() ? why : 0;
+    for (std::size_t i = 0; i < changes.size(); i++) {
+        const std::uint64_t page = changes[i].slot / per_page_;
+        if (outcomes[i] == CommitOutcome::owed && std::ranges::find(owed_, page) == owed_.end()) {
+            outcomes[i] = pages_[page] == PageHealth::good ? CommitOutcome::durable
+                                                           : CommitOutcome::durable_once;
+        }
+    }
 }
 
 }  // namespace dmremap

@@ -7,7 +7,9 @@
 #include <cstring>
 
 #include "core/device/error_class.h"
+#include "core/device/patience.h"
 #include "core/meta/entry_table.h"
+#include "core/meta/page_io.h"
 
 namespace dmremap {
 
@@ -39,6 +41,7 @@ void EntryTable::retire(std::uint64_t page) {
 void EntryTable::room_to_owe(std::size_t pages) {
     const std::lock_guard lock(mutex_);
     owed_.reserve(owed_.size() + pages);
+    taken_back_.reserve(taken_back_.size() + pages);
 }
 
 void EntryTable::owe(std::uint64_t page, PageHealth health) {
@@ -48,6 +51,7 @@ void EntryTable::owe(std::uint64_t page, PageHealth health) {
 }
 
 int EntryTable::pay_back() {
+    bool paid = true;
     while (!owed_.empty()) {
         const std::uint64_t page = owed_.back();
         device_error_ = write_page(worse_copy(page), page, page_image(page));
@@ -58,9 +62,62 @@ int EntryTable::pay_back() {
             return EIO;
         }
         const std::lock_guard lock(mutex_);
+        if (std::erase(taken_back_, page) != 0 && device_error_ == 0) {
+            set_health(page, PageHealth::first_is_good);  // now the other copy
+            continue;
+        }
         owed_.pop_back();
+        paid = paid && device_error_ == 0;
         set_health(page, device_error_ == 0 ? PageHealth::good : PageHealth::mixed);
         counts_.retired_pages += device_error_ == 0 ? 0 : 1;
+    }
+    if (paid) {
+        old_version_left_ = 0;
+    }
+    return 0;
+}
+
+// A mixed page, in pieces that a power cut garbles whole or not at all: where one copy of a piece
+// has all of the truth, that piece of the other gets it, and the rest of both stays as it is. So at
+// every instant one copy of each piece is whole that was before. `whole`: both copies are now, once
+// flushed.
+int EntryTable::mend(std::uint64_t page, bool& whole) {
+    const dmr_superblock& sb = store_.current();
+    const DeviceInfo& info = spare_.info();
+    const std::uint64_t piece =
+        std::max({std::uint64_t{DMR_SECTOR_SIZE}, std::uint64_t{info.logical_block},
+                  std::uint64_t{info.physical_block}});
+    const std::vector<dmr_entry> image = page_image(page);
+    std::array<std::vector<dmr_entry>, 2> found;
+    for (const int copy : {0, 1}) {
+        if (const int error = read_pages(spare_, sb, copy, page, 1, found.at(copy)); error != 0) {
+            return error;
+        }
+    }
+    whole = true;
+    const std::uint64_t entries = std::min(per_page_, entries_.size() - page * per_page_);
+    const std::uint64_t in_piece = std::min(piece / sizeof(dmr_entry), per_page_);
+    for (std::uint64_t begin = 0; begin < entries; begin += in_piece) {
+        const std::uint64_t size = std::min(in_piece, entries - begin) * sizeof(dmr_entry);
+        std::array<bool, 2> good{};
+        for (const unsigned copy : {0u, 1u}) {
+            good.at(copy) = std::memcmp(&found.at(copy)[begin], &image[begin], size) == 0;
+        }
+        if (good[0] && good[1]) {
+            continue;
+        }
+        if (!good[0] && !good[1]) {
+            whole = false;
+            continue;
+        }
+        const std::uint64_t offset =
+            dmr_page_offset(&sb, good[0] ? 1 : 0, page) + begin * sizeof(dmr_entry);
+        const int error = patiently(
+            [&] { return spare_.write(offset, &image[begin], in_piece * sizeof(dmr_entry)); });
+        if (error != 0 && classify(error) != ErrorClass::medium) {
+            return error;
+        }
+        whole = whole && error == 0;
     }
     return 0;
 }
@@ -69,8 +126,14 @@ int EntryTable::repair(std::uint64_t& pages_rewritten, std::uint64_t& claims_era
     pages_rewritten = claims_erased = 0;
     std::vector<std::uint64_t> rewritten, owed;
     for (std::uint64_t page = 0; page < pages_.size(); page++) {
-        if (pages_[page] != PageHealth::first_is_good &&
-            pages_[page] != PageHealth::second_is_good) {
+        if (pages_[page] == PageHealth::good) {
+            continue;
+        }
+        if (pages_[page] == PageHealth::mixed) {
+            bool whole = false;
+            if (mend(page, whole) == 0 && whole) {
+                rewritten.push_back(page);
+            }
             continue;
         }
         const int error = write_page(worse_copy(page), page, page_image(page));
@@ -94,6 +157,8 @@ int EntryTable::repair(std::uint64_t& pages_rewritten, std::uint64_t& claims_era
         owed_ = std::move(owed);
     }
     pages_rewritten = rewritten.size();
+    // Once more, for a claim whose winner's page is owed a copy is not erased.
+    pay_back();
 
     std::unordered_set<std::uint64_t> shaky;  // blocks whose winner has but one good copy
     for (const std::uint64_t slot : live_on_retired_pages(entries_.size())) {
@@ -105,8 +170,18 @@ int EntryTable::repair(std::uint64_t& pages_rewritten, std::uint64_t& claims_era
             erasures.push_back(EntryChange{.slot = slot});
         }
     }
-    for (const CommitOutcome outcome : commit(erasures)) {
-        claims_erased += outcome == CommitOutcome::durable ? 1 : 0;
+    // What is not erased here nobody erases before the next opener, and until then the block cannot
+    // be unmapped.
+    for (int tried = 0; tried < 2 && !erasures.empty(); tried++) {
+        const std::vector<CommitOutcome> outcomes = commit(erasures);
+        std::size_t refused = 0;
+        for (std::size_t i = 0; i < erasures.size(); i++) {
+            claims_erased += outcomes[i] == CommitOutcome::durable ? 1 : 0;
+            if (outcomes[i] == CommitOutcome::refused) {
+                erasures[refused++] = erasures[i];
+            }
+        }
+        erasures.resize(refused);
     }
     return broken_ ? EIO : 0;
 }

@@ -35,13 +35,6 @@ void expect_version(TestPair& pair, std::uint32_t version) {
     EXPECT_EQ(read_sectors(*pair.disk, kSectorNo, 8), pattern(kSectorNo, 8, version));
 }
 
-// Writes to one copy of the table fail, from now until heal_all().
-void break_table(TestPair& pair, int copy) {
-    pair.spare->set_hook([&pair, copy](const Call& call) {
-        return call.op == Op::write && pair.table_copy(call.offset) == copy ? EIO : Medium::kPass;
-    });
-}
-
 TEST(Promises, P1_UnmapBringsTheDataBackToMain) {
     TestPair pair;
     remapped_block(pair);
@@ -293,7 +286,10 @@ TEST(Promises, P2_NothingIsUnmappedAfterAFlushThatFailed) {
 TEST(Promises, P4_NothingIsUnmappedWhileAPageIsRetired) {
     TestPair pair;
     remapped_block(pair);
-    break_table(pair, 1);
+    const dmr_superblock sb = pair.superblock();
+    pair.spare->set_hook([place = dmr_page_offset(&sb, 1, 0)](const Call& call) {
+        return call.op == Op::write && call.offset == place ? EIO : Medium::kPass;
+    });
     ASSERT_EQ(pair.disk->remap(0, 8).changed, 1u);
     ASSERT_NE(pair.disk->status().retired_pages, 0u);
     EXPECT_EQ(pair.disk->unmap(kSectorNo, 8).error, EAGAIN);

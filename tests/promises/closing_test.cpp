@@ -68,7 +68,8 @@ TEST(Promises, P2_APageThatIsOwedACopyKeepsTheSpareFromBeingMarkedClean) {
             return call.op == Op::write && pair.table_copy(call.offset) == 1 ? ENOSPC
                                                                              : Medium::kPass;
         });
-        EXPECT_EQ(write_sectors(*pair.disk, 80, 8, 2), 0);
+        EXPECT_EQ(write_sectors(*pair.disk, 80, 8, 2), ENOSPC) << "in one copy";
+        EXPECT_EQ(pair.disk->flush(), ENOSPC) << "which is not what a flush promises";
         EXPECT_TRUE(pair.has_cause("spare_fs_full"));
         if (room_again) pair.spare->set_hook(nullptr);
         EXPECT_EQ(pair.disk->close(), room_again ? 0 : ENOSPC);

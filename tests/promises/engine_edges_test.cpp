@@ -73,7 +73,7 @@ TEST(Mistakes, M17_AChangeThatNoPageTakesIsFenced) {
     EXPECT_EQ(pair.disk->status().retired_pages, 24u);
 }
 
-// A page is retired and its blocks have nowhere to go: they stay readable where they are, nothing
+// A page is retired and what lives there has nowhere to go: it stays readable where it is, nothing
 // is written any more, and the next opener has all of it.
 TEST(Promises, P1_ABlockThatCannotBeMovedAwayStaysReadable) {
     TestPair pair;
@@ -82,13 +82,18 @@ TEST(Promises, P1_ABlockThatCannotBeMovedAwayStaysReadable) {
     remap_by_write(pair, 10);
     const dmr_superblock sb = pair.superblock();
     const std::uint64_t second_of_page_0 = dmr_page_offset(&sb, 1, 0);
-    const std::uint64_t first_of_page_0 = dmr_page_offset(&sb, 0, 0);
-    pair.spare->set_hook([&](const Call& call) {
-        const bool fails = call.offset == second_of_page_0 ||
-                           (pair.table_copy(call.offset) == 0 && call.offset != first_of_page_0);
-        return call.op == Op::write && fails ? EIO : Medium::kPass;
+    const std::uint64_t slot = pair.remap_of(10)->spare_sector * kSector;
+    pair.spare->set_hook([=](const Call& call) {
+        const bool fails = call.op == Op::write
+                               ? call.offset == second_of_page_0
+                               : call.offset >= slot && call.offset < slot + kBlock;
+        return fails ? EIO : Medium::kPass;
     });
     remap_by_write(pair, 20);
+    ASSERT_EQ(pair.disk->status().retired_pages, 1u);
+    pair.spare->set_hook([&pair](const Call& call) {
+        return call.op == Op::write && pair.table_copy(call.offset) == 0 ? EIO : Medium::kPass;
+    });
     pair.disk->salvage();
     ASSERT_TRUE(pair.has_cause("commit_failed"));
     for (const std::uint64_t block : {10, 20}) {

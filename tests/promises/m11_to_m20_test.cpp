@@ -361,10 +361,12 @@ TEST(Mistakes, M20_WantOfResourcesRetiresNoPageAndFencesNothing) {
                 const int result = write_sectors(*pair.disk, 80, 8, 2);
                 EXPECT_EQ(pair.disk->status().retired_pages, 0u);
                 EXPECT_FALSE(pair.has_cause("commit_failed"));
-                EXPECT_EQ(pair.disk->status().state,
-                          pair.has_cause("spare_fs_full") ? State::degraded : State::healthy);
-                const std::uint32_t version = result == 0 ? 2 : 1;
-                EXPECT_EQ(read_sectors(*pair.disk, 80, 8), pattern(80, 8, version));
+                EXPECT_LE(pair.disk->status().state, State::degraded);
+                // What was not acknowledged may be either, but is it from now on.
+                const auto now = read_sectors(*pair.disk, 80, 8);
+                const std::uint32_t version = now == pattern(80, 8, 2) ? 2 : 1;
+                EXPECT_EQ(now, pattern(80, 8, version));
+                EXPECT_TRUE(result != 0 || version == 2);
                 pair.plan->apply("spare clear\n");
                 EXPECT_EQ(write_sectors(*pair.disk, 88, 8, 3), 0);
                 EXPECT_FALSE(pair.has_cause("spare_fs_full"));
@@ -386,7 +388,7 @@ TEST(Mistakes, M20_AnUnmapInWantOfRoomLosesNoSlot) {
     ASSERT_EQ(pair.disk->remap(80, 8).changed, 1u);
     pair.plan->apply("spare bad write " +
                      std::to_string(dmr_page_offset(&geometry, 1, 0) / kSector) +
-                     "+8 error=ENOSPC times=1\n");
+                     "+8 error=ENOSPC times=2\n");
     EXPECT_EQ(pair.disk->unmap(80, 8, false).refused, 1u);
     ASSERT_TRUE(pair.remap_of(10));
     EXPECT_EQ(read_sectors(*pair.disk, 80, 8), pattern(80, 8, 1));
@@ -409,7 +411,8 @@ TEST(Mistakes, M20_AnUnmapPaysWhatItsPageIsOwed) {
     pair.plan->apply("spare bad write " +
                      std::to_string(dmr_page_offset(&geometry, 1, 0) / kSector) +
                      "+8 error=ENOSPC\n");
-    EXPECT_EQ(pair.disk->remap(160, 8).changed, 1u);  // durable once
+    EXPECT_EQ(pair.disk->remap(160, 8).error, ENOSPC) << "it is made, and in one copy";
+    EXPECT_TRUE(pair.remap_of(20));
     EXPECT_EQ(pair.disk->unmap(80, 8, false).error, ENOSPC);
     EXPECT_EQ(read_sectors(*pair.disk, 80, 8), pattern(80, 8, 1));
     pair.plan->apply("clear\n");

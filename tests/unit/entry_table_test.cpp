@@ -118,9 +118,10 @@ TEST(EntryTable, AFailingSecondCopyIsDurableOnce) {
     FormattedSpare spare;
     OpenSpare open(spare);
     spare.fail(Op::write, {"second 0"});
-    EXPECT_EQ(open.claim(0, 10), CommitOutcome::durable);
+    EXPECT_EQ(open.claim(0, 10), CommitOutcome::durable_once);
     EXPECT_TRUE(open.table.retired(0));
     EXPECT_FALSE(open.table.broken());
+    EXPECT_FALSE(open.table.old_version_left()) << "the caller makes it on another page";
     const LoadedTable loaded = reload(spare);
     EXPECT_EQ(block_of(loaded, 0), 10u);
     EXPECT_EQ(loaded.report.stale, 1u);
@@ -255,7 +256,9 @@ TEST(EntryTable, AFailedFlushOfAnOwedCopyIsTheLast) {
     FormattedSpare spare;
     OpenSpare open(spare);
     spare.fail(Op::write, {"second 0"}, ENOSPC);
-    ASSERT_EQ(open.claim(0, 10), CommitOutcome::durable);
+    ASSERT_EQ(open.claim(0, 10), CommitOutcome::owed);
+    EXPECT_TRUE(open.table.old_version_left());
+    spare.fail_nothing();
     spare.fail_flush(1);
     spare.written();
     EXPECT_EQ(open.table.pay_back(), EIO);
@@ -281,7 +284,7 @@ TEST(EntryTable, AFailedFlushOfACopyThatAScanRestoresIsTheLast) {
 }
 
 // Each copy holds the only good entry of something: rewriting either would put that under the pen.
-TEST(EntryTable, AMixedPageIsNeverRewritten) {
+TEST(EntryTable, AMixedPageIsNeverRewrittenWhole) {
     FormattedSpare spare;
     {
         OpenSpare open(spare);

@@ -48,7 +48,7 @@ struct FormattedSpare : TestPair {
             if (offset == dmr_copy_offsets[i]) return "copy " + std::to_string(i);
         for (std::uint64_t page = 0; page < pages(); page++)
             for (const int copy : {0, 1})
-                if (offset == page_at(copy, page))
+                if (offset >= page_at(copy, page) && offset < page_at(copy, page) + page_size())
                     return (copy == 0 ? "first " : "second ") + std::to_string(page);
         return in_slots(offset) ? "slot" : "?";
     }
@@ -159,6 +159,11 @@ inline LoadedTable reload(const FormattedSpare& spare) {
     const SuperblockScan scan = scan_superblocks(*device);
     EXPECT_TRUE(scan.current && scan.fatal.empty());
     return load_table(*device, *scan.current);
+}
+
+inline void expect_equal_copies(const FormattedSpare& spare, std::uint64_t page) {
+    EXPECT_EQ(spare.spare->peek(spare.page_at(0, page), 4096),
+              spare.spare->peek(spare.page_at(1, page), 4096));
 }
 
 }  // namespace dmremap::test
