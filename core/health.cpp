@@ -171,7 +171,7 @@ private:
             active(status_, "spare_low"))
             return "copy the disk while it can be, or unmap blocks that main holds well again";
         if (active(status_, "spare_unwritable") || active(status_, "superblock_unwritable") ||
-            active(status_, "retired_pages"))
+            active(status_, "retired_pages") || active(status_, "metadata_in_doubt"))
             return "look at the spare: it fails, too; unmounting and mounting tries its pages "
                    "again";
         if (status_.lost_sectors != 0)
