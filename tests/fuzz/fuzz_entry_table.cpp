@@ -52,14 +52,15 @@ void check_same(const LiveByBlock& a, const LiveByBlock& b, const std::string& w
     }
 }
 
-// What a page's two copies hold, bad sectors aside.
+// Of one entry.
 std::vector<std::byte> both_copies(const SparseImage& spare, const dmr_superblock& sb,
-                                   std::uint64_t page) {
-    const std::uint64_t size = dmr_le32(sb.page_size);
-    std::vector<std::byte> bytes(2 * size);
+                                   std::uint64_t slot) {
+    const std::uint64_t per_page = dmr_entries_per_page(&sb);
+    std::vector<std::byte> bytes(2 * DMR_ENTRY_SIZE);
     for (const int copy : {0, 1})
-        spare.peek(dmr_page_offset(&sb, copy, page),
-                   bytes.data() + static_cast<std::uint64_t>(copy) * size, size);
+        spare.peek(dmr_page_offset(&sb, copy, slot / per_page) + slot % per_page * DMR_ENTRY_SIZE,
+                   bytes.data() + static_cast<std::uint64_t>(copy) * DMR_ENTRY_SIZE,
+                   DMR_ENTRY_SIZE);
     return bytes;
 }
 
@@ -115,17 +116,18 @@ void one_input(Input& input) {
     check(loaded.report.remapped == truth.live.size(), "another number of remaps");
 
     std::map<std::uint64_t, std::vector<std::byte>> untouchable;
-    for (const std::uint64_t page : truth.mixed)
-        untouchable[page] = both_copies(*pair.spare, *scan.current, page);
+    for (const std::uint64_t slot : truth.stuck)
+        untouchable[slot] = both_copies(*pair.spare, *scan.current, slot);
     {
         EntryTable table(*device, store, std::move(loaded));
         check_same(truth.live, live_of(table), "loaded");
         std::uint64_t pages = 0, claims = 0;
         check(table.repair(pages, claims) == 0, "the repair failed");
-        check((pages != 0) == truth.one_sided,
+        check((pages != 0) == truth.mendable,
               "repair rewrote pages that needed none, or left some");
         check_same(truth.live, live_of(table), "repaired");
-        check(pair.spare->writes() == 0 || pages + claims != 0, "repair wrote and says nothing");
+        check(pair.spare->writes() == 0 || pages + claims != 0 || truth.half_mendable,
+              "repair wrote and says nothing");
     }
     LoadedTable again = load_table(*device, *scan.current);
     check(table_damage(again.report).empty(), "damaged by its repair");
@@ -139,9 +141,9 @@ void one_input(Input& input) {
 
     use(input, table);
     check_same(live_of(table), truth_of(*pair.spare).live, "used");
-    for (const auto& [page, bytes] : untouchable)
-        check(both_copies(*pair.spare, *scan.current, page) == bytes,
-              "a page was rewritten whose copies each held something alone");
+    for (const auto& [slot, bytes] : untouchable)
+        check(both_copies(*pair.spare, *scan.current, slot) == bytes,
+              "a piece was rewritten whose copies each held something alone");
 }
 
 }  // namespace dmremap::fuzz

@@ -89,7 +89,10 @@ void read_table(const SparseImage& spare, SpareTruth& truth) {
     const dmr_superblock& sb = *truth.superblock;
     const std::uint64_t ready = dmr_le64(sb.table_ready), slots = dmr_le64(sb.slots);
     const std::uint64_t per_page = dmr_le32(sb.page_size) / 32;
-    bool lacks[2] = {false, false};
+    // What a power cut garbles, and so the unit in which a page of both sides is mended.
+    const std::uint64_t in_piece =
+        std::max({spare.info().logical_block, spare.info().physical_block, 512u}) / 32;
+    bool lacks[2] = {false, false}, one_sided = false, mixed = false;
     for (std::uint64_t slot = 0; slot < ready; slot++) {
         const auto first = read_entry(spare, sb, 0, slot), second = read_entry(spare, sb, 1, slot);
         dmr_entry entry{};
@@ -108,10 +111,19 @@ void read_table(const SparseImage& spare, SpareTruth& truth) {
             lacks[1] = lacks[1] || !second || std::memcmp(&*second, &entry, sizeof(entry)) != 0;
         }
         truth.entries.push_back(entry);
-        if ((slot + 1) % per_page == 0 || slot + 1 == ready) {
-            if (lacks[0] && lacks[1]) truth.mixed.push_back(slot / per_page);
-            truth.one_sided = truth.one_sided || lacks[0] != lacks[1];
+        if ((slot + 1) % in_piece == 0 || slot + 1 == ready) {
+            mixed = mixed || (lacks[0] && lacks[1]);
+            for (std::uint64_t i = slot / in_piece * in_piece; lacks[0] && lacks[1] && i <= slot;
+                 i++)
+                truth.stuck.push_back(i);
+            one_sided = one_sided || lacks[0] != lacks[1];
             lacks[0] = lacks[1] = false;
+        }
+        if ((slot + 1) % per_page == 0 || slot + 1 == ready) {
+            if (mixed) truth.mixed.push_back(slot / per_page);
+            truth.mendable = truth.mendable || (one_sided && !mixed);
+            truth.half_mendable = truth.half_mendable || (one_sided && mixed);
+            one_sided = mixed = false;
         }
     }
     std::set<std::pair<std::uint64_t, std::uint64_t>> claimed;  // block, sequence

@@ -30,8 +30,10 @@ struct SpareTruth {
     std::vector<dmr_entry> entries;       // of the table, what counts of both copies
     std::map<std::uint64_t, Claim> live;  // by main block: the claim that wins
     std::vector<std::uint64_t> outdated;  // slots whose claim was superseded
-    std::vector<std::uint64_t> mixed;     // pages of which each copy lacks something
-    bool one_sided = false;               // some page has but one copy that is right
+    std::vector<std::uint64_t> mixed;     // pages with a piece of which each copy lacks something
+    std::vector<std::uint64_t> stuck;     // entries of such pieces, by slot
+    bool mendable = false;       // some page has a right copy of each piece, and a wrong one
+    bool half_mendable = false;  // so, of some piece of a page that is mixed
 };
 
 SpareTruth truth_of(const SparseImage& spare);
