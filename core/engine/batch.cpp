@@ -174,6 +174,9 @@ void Batch::fail(Staged& staged, int error) {
 // finds no page that takes both, counts after all. Each try costs a page, so no more are made for
 // others until lost sectors are next retried.
 void Batch::rest_on_one_copy(Staged& staged) {
+    if (staged.slot != *staged.stands_once && !staged.slotless) {
+        disk_.table->give_back(staged.slot);
+    }
     staged.slot = *staged.stands_once;
     if (staged.old && staged.old->slot == staged.slot) {
         staged.old.reset();  // marks, in the slot where the block is
@@ -250,7 +253,7 @@ void Batch::publish(Staged& staged) {
         }
         erase_later(staged.old->slot, staged.old->bad);
     }
-    if (staged.old || staged.refused != 0) {
+    if (staged.old || staged.was_unmap) {
         disk_.totals.moves++;
         disk_.board->report(EventKind::moved, sector);
     } else if (staged.data) {
@@ -355,7 +358,9 @@ void Batch::commit_claims(int tried) {
     }
     const bool was_broken = disk_.table->broken();
     const std::vector<CommitOutcome> outcomes = disk_.table->commit(changes);
-    io_.judge_spare(Op::write, disk_.table->device_error());
+    // Now: whoever needs another slot asks the table again.
+    const int device_error = disk_.table->device_error();
+    io_.judge_spare(Op::write, device_error);
     std::size_t kept = 0;
     for (std::size_t i = 0; i < erasures_.size(); i++) {
         if (i >= first || outcomes[i] == CommitOutcome::refused) {
@@ -376,7 +381,7 @@ void Batch::commit_claims(int tried) {
                 publish(*order[i]);
                 break;
             case CommitOutcome::owed:  // true, and not acknowledged
-                order[i]->refused = disk_.table->device_error();
+                order[i]->refused = device_error != 0 ? device_error : EIO;
                 publish(*order[i]);
                 break;
             case CommitOutcome::durable_once:

@@ -102,7 +102,8 @@ private:
         unsigned stood_once = 0;  // how many pages took it in one copy
         bool settled = false;
         int result = 0;
-        int refused = 0;  // the result of an unmap that had to become a move
+        bool was_unmap = false;  // which had to become a move
+        int refused = 0;         // the result of a change that is published, and not acknowledged
     };
 
     int write_new_slot(const BlockData& data, std::uint64_t& slot);

@@ -93,6 +93,7 @@ void Batch::publish_unmap(Staged& staged) {
 // again.
 void Batch::back_to_a_slot(Staged& staged, bool freed) {
     staged.unmap = false;
+    staged.was_unmap = true;
     staged.refused = EIO;
     if (!freed) {
         staged.old = OldSlot{.slot = staged.slot, .bad = false, .same = false};

@@ -315,9 +315,13 @@ bool Exclusive::move_away(std::uint64_t slot) {
     if (found == nullptr || found->slot != slot) {
         return true;
     }
-    const Remap remap = *found;
+    return move_whole(*found) == 0;
+}
+
+int Exclusive::move_whole(const Remap& found) {
+    const Remap remap = found;  // a commit on the way may change the mapping
     BlockData content{};
-    return move_written(remap, content, 0, 0, static_cast<SectorMask>(remap.lost), false) == 0;
+    return move_written(remap, content, 0, 0, static_cast<SectorMask>(remap.lost), false);
 }
 
 int Exclusive::map_anew(std::uint64_t block) {
@@ -328,9 +332,7 @@ int Exclusive::map_anew(std::uint64_t block) {
     if (!disk_.table->retired(found->slot)) {
         return EALREADY;
     }
-    const Remap remap = *found;
-    BlockData content{};
-    return move_written(remap, content, 0, 0, static_cast<SectorMask>(remap.lost), false);
+    return move_whole(*found);
 }
 
 int Exclusive::remap_by_hand(std::uint64_t block) {

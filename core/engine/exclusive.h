@@ -41,11 +41,11 @@ public:
 
     // By hand, see Disk. 0: staged; EALREADY: nothing to do; or the errno.
     int remap_by_hand(std::uint64_t block);
+    int unmap_by_hand(std::uint64_t block, bool force);
 
     // A block in doubt: to a slot on a good page, from where it is. 0: staged. EALREADY: its claim
     // stands on a good page by now.
     int map_anew(std::uint64_t block);
-    int unmap_by_hand(std::uint64_t block, bool force);
 
     // For the scan: reads the block again and relocates it if it is bad, or if it is weak and such
     // blocks are to be moved. `failed`: a read of this block alone has failed just now. Of a block
@@ -78,6 +78,7 @@ private:
     int write_slot_part(const Part& part, const Remap& remap, std::vector<std::uint64_t>& staged);
     bool near_good_ones(SectorMask sectors, SectorMask lost) const;
     void move_salvaged(const Remap& remap, const BlockData& content, SectorMask salvaged);
+    int move_whole(const Remap& found);
     int move_written(const Remap& remap, BlockData& content, std::uint64_t begin, std::uint64_t end,
                      SectorMask lost, bool slot_is_bad);
 

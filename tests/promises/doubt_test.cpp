@@ -226,6 +226,31 @@ TEST(Promises, P4_AClearedMarkInOneCopyDoesNotCount) {
     EXPECT_EQ(after_loss_of(pair, dmr_page_offset(&sb, 0, 0), 3), pattern(kAt, 8, 3));
 }
 
+// Of one commit one page takes no second copy for its medium's sake, and another for want of room:
+// that the first goes elsewhere must not make the second look well.
+TEST(Promises, P2_WhatIsOwedACopyIsNotAcknowledgedBesideWhatGoesElsewhere) {
+    TestPair pair;
+    pair.fill_main(1);
+    pair.format();
+    pair.open();
+    const dmr_superblock sb = pair.superblock();
+    const std::uint64_t per_page = dmr_entries_per_page(&sb);
+    ASSERT_EQ(pair.disk->remap(800, 8 * (per_page - 1)).changed, per_page - 1);
+    const std::uint64_t bad = dmr_page_offset(&sb, 1, 0), full = dmr_page_offset(&sb, 1, 1);
+    pair.spare->set_hook([=](const Call& call) {
+        if (call.op != Op::write) return Medium::kPass;
+        return call.offset == bad ? EIO : call.offset == full ? ENOSPC : Medium::kPass;
+    });
+    const RangeResult result = pair.disk->remap(kAt, 16);
+    EXPECT_EQ(result.refused, 1u);
+    EXPECT_EQ(result.error, ENOSPC);
+    EXPECT_EQ(pair.disk->status().totals.remaps, per_page + 1) << "made all the same";
+    EXPECT_EQ(pair.disk->flush(), ENOSPC);
+    pair.spare->set_hook(nullptr);
+    EXPECT_EQ(pair.disk->remap(0, 8).changed, 1u) << "which pays";
+    EXPECT_EQ(pair.disk->flush(), 0);
+}
+
 // Memory runs out for a page write that lands all the same: the change is taken back and made
 // elsewhere. Were what the page gets then older than what it held, a copy that shows an earlier
 // state would speak for a block that has long been back on main.
