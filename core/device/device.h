@@ -67,8 +67,7 @@ public:
 
     // Starts io; any thread, any number in flight. The range lies inside the device (the engine and
     // the metadata never ask otherwise): outside it completes with EINVAL. A transfer is whole or
-    // an error: short ones are continued inside, of a
-    // device that has become shorter ENODEV.
+    // an error: short ones are continued inside; of a device that has become shorter, ENODEV.
     virtual void submit(Io& io) = 0;
 
     // Blocking conveniences: 0 or a positive errno. Any thread but one that runs completions.

@@ -13,6 +13,10 @@
 // was moved as it was stays readable where it is: either slot is right as long as nobody writes,
 // and requests look at the state inside the gate.
 //
+// What got to one copy of its page alone goes to another slot, too, some pages further away each
+// time. Where none takes both copies, as when all of the second table takes no write, it counts in
+// one, and the disk says so (metadata_in_doubt).
+//
 // Blocks that go back to main come last, in a commit of their own: see batch_unmap.cpp.
 //
 // Want of resources (no memory, no room under an image) sends nothing elsewhere and fences nothing

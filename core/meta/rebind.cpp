@@ -50,8 +50,13 @@ Rebound rebind_spare(Device& main, Device& spare, const RebindOptions& options) 
     if (!against.empty() && !options.force) {
         throw Refusal(RefusalKind::refused, against + "if you know that it is right: --force");
     }
-    set_main_identity(sb, main.info().identity);
-    set_spare_identity(sb, spare.info().identity);
+    // Of the one that passes nothing is taken away.
+    if (!rebound.main.empty()) {
+        set_main_identity(sb, main.info().identity);
+    }
+    if (!rebound.spare.empty()) {
+        set_spare_identity(sb, spare.info().identity);
+    }
     require_sequences(sb, 0, spare);
     SuperblockStore store(spare, scan);
     if (const int error = store.write(sb, store.opening_skip()); error != 0) {

@@ -12,8 +12,8 @@ struct RebindOptions {
     // Go on although the witness cannot prove that main holds the same data, or although the spare
     // itself is another device: nothing can prove that a copy of a spare is not an old one.
     bool force = false;
-    bool take_over =
-        false;  // go on although another machine's mark is on the spare; it stays there
+    // Go on although another machine's mark is on the spare, where it stays.
+    bool take_over = false;
 };
 
 // What was accepted, in words ("serial was A, is B"); "" where nothing had to be.
@@ -22,8 +22,8 @@ struct Rebound {
     std::string spare;
 };
 
-// Records the present identities of both, where one would be refused. Throws Refusal: size differs,
-// what wants `force` is not forced, in use. Nothing has been written then.
+// Records the present identity of the one that would be refused, or of both. Throws Refusal: size
+// differs, what wants `force` is not forced, in use. Nothing has been written then.
 Rebound rebind_spare(Device& main, Device& spare, const RebindOptions& options);
 
 }  // namespace dmremap

@@ -21,17 +21,22 @@ std::uint64_t block_of(const LoadedTable& table, std::uint64_t slot) {
     return dmr_le64(table.entries[slot].main_block);
 }
 
+// Blocks 10 and 11 live in two pieces of a page, of which each copy lacks one.
+void tear(FormattedSpare& spare) {
+    {
+        OpenSpare open(spare);
+        const EntryChange changes[] = {remap(0, 10), remap(kInPiece, 11)};
+        open.table.commit(changes);
+    }
+    spare.wipe_entry(0, 0);
+    spare.wipe_entry(1, kInPiece);
+}
+
 // What a power cut tears out of a page is a physical block, and so the other copy has that whole.
 TEST(EntryTable, P4_AMixedPageIsMendedInPieces) {
     for (const std::uint32_t physical : {512u, 4096u}) {
         FormattedSpare spare(Shape{.spare_physical = physical});
-        {
-            OpenSpare open(spare);
-            const EntryChange changes[] = {remap(0, 10), remap(kInPiece, 11)};
-            open.table.commit(changes);
-        }
-        spare.wipe_entry(0, 0);
-        spare.wipe_entry(1, kInPiece);
+        tear(spare);
         OpenSpare open(spare);
         EXPECT_EQ(reload(spare).pages[0], PageHealth::mixed);
         spare.written();
@@ -54,13 +59,7 @@ TEST(EntryTable, P4_AMixedPageIsMendedInPieces) {
 TEST(EntryTable, AMixedPageWhoseMendingFailsStaysOutOfUse) {
     for (const int error : {EIO, ENOMEM}) {
         FormattedSpare spare;
-        {
-            OpenSpare open(spare);
-            const EntryChange changes[] = {remap(0, 10), remap(kInPiece, 11)};
-            open.table.commit(changes);
-        }
-        spare.wipe_entry(0, 0);
-        spare.wipe_entry(1, kInPiece);
+        tear(spare);
         OpenSpare open(spare);
         spare.fail(Op::write, {"second 0"}, error);
         std::uint64_t pages = 0, claims = 0;
