@@ -329,7 +329,9 @@ int Exclusive::map_anew(std::uint64_t block) {
     if (found == nullptr || found->fenced()) {
         return remap_by_hand(block);
     }
-    if (!disk_.table->retired(found->slot)) {
+    const std::uint64_t epoch = dmr_le64(disk_.table->entry(found->slot).sequence) >> 32;
+    if (!disk_.table->retired(found->slot) &&
+        epoch == dmr_le64(disk_.superblocks->current().entry_epoch)) {
         return EALREADY;
     }
     return move_whole(*found);

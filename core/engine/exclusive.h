@@ -43,8 +43,8 @@ public:
     int remap_by_hand(std::uint64_t block);
     int unmap_by_hand(std::uint64_t block, bool force);
 
-    // A block in doubt: to a slot on a good page, from where it is. 0: staged. EALREADY: its claim
-    // stands on a good page by now.
+    // A block in doubt: to a slot on a good page, from where it is. 0: staged. EALREADY: a claim
+    // of this session stands on a good page by now.
     int map_anew(std::uint64_t block);
 
     // For the scan: reads the block again and relocates it if it is bad, or if it is weak and such

@@ -167,8 +167,8 @@ public:
 
     // Not 0: a change that was published is durable in one copy, and the other still holds the
     // older version, because it could not be written, with this errno: a flush must not succeed
-    // meanwhile. Where it turned out that it never can be, for as long as the table is open. Any
-    // thread.
+    // meanwhile. Where it turned out that it never can be, as long as a block lives on that page.
+    // Any thread.
     int old_version_left() const { return old_version_left_; }
 
     // For an opener, after everything else it writes: the blocks that are in doubt (FORMAT.md), for
@@ -247,6 +247,7 @@ private:
                  std::vector<CommitOutcome>& outcomes);
     void pay_at_once(std::span<const EntryChange> changes, std::vector<CommitOutcome>& outcomes);
     void renew(std::uint64_t slot);
+    void forget_old_versions();
     int worse_copy(std::uint64_t page) const;
     void set_health(std::uint64_t page, PageHealth health);  // the caller holds the mutex
     void retire(std::uint64_t page);
@@ -274,6 +275,7 @@ private:
     std::vector<PageHealth> pages_;
     std::vector<std::uint64_t> owed_;        // pages with one good copy that shall get the other
     std::vector<std::uint64_t> taken_back_;  // of these, those that shall get both, the first first
+    std::vector<std::uint64_t> unpaid_;      // see old_version_left(): these never can be
     std::unordered_set<std::uint64_t> superseded_;
     std::uint64_t free_ = 0;  // free slots on good pages
     std::uint64_t commits_ = 0;

@@ -60,7 +60,6 @@ std::vector<CommitOutcome> EntryTable::commit(std::span<const EntryChange> chang
                   broken_ ? CommitOutcome::unknown : CommitOutcome::refused);
         return outcomes;
     }
-    const int was_left = old_version_left_;
     const auto now =
         std::min(static_cast<std::uint64_t>(std::time(nullptr)), PackedEntries::kLatestTime);
     std::map<std::uint64_t, PageWrite> writes;   // by page; the snapshot both copies get
@@ -125,8 +124,8 @@ std::vector<CommitOutcome> EntryTable::commit(std::span<const EntryChange> chang
     publish(changes, writes, replaced, first_durable, outcomes);
     if (std::ranges::find(outcomes, CommitOutcome::owed) != outcomes.end()) {
         pay_at_once(changes, outcomes);
-        old_version_left_ = owes() ? device_error_ : was_left;
     }
+    forget_old_versions();
     return outcomes;
 }
 
@@ -200,6 +199,7 @@ void EntryTable::pay_at_once(std::span<const EntryChange> changes,
         if (outcomes[i] == CommitOutcome::owed && std::ranges::find(owed_, page) == owed_.end()) {
             outcomes[i] = pages_[page] == PageHealth::good ? CommitOutcome::durable
                                                            : CommitOutcome::durable_once;
+            std::erase(unpaid_, page);  // the caller makes these elsewhere
         }
     }
 }

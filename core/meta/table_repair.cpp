@@ -42,6 +42,7 @@ void EntryTable::room_to_owe(std::size_t pages) {
     const std::lock_guard lock(mutex_);
     owed_.reserve(owed_.size() + pages);
     taken_back_.reserve(taken_back_.size() + pages);
+    unpaid_.reserve(unpaid_.size() + owed_.size() + pages);
 }
 
 void EntryTable::owe(std::uint64_t page, PageHealth health) {
@@ -51,7 +52,6 @@ void EntryTable::owe(std::uint64_t page, PageHealth health) {
 }
 
 int EntryTable::pay_back() {
-    bool paid = true;
     while (!owed_.empty()) {
         const std::uint64_t page = owed_.back();
         device_error_ = write_page(worse_copy(page), page, page_image(page));
@@ -62,19 +62,38 @@ int EntryTable::pay_back() {
             return EIO;
         }
         const std::lock_guard lock(mutex_);
-        if (std::erase(taken_back_, page) != 0 && device_error_ == 0) {
+        const bool taken_back = std::erase(taken_back_, page) != 0;
+        if (taken_back && device_error_ == 0) {
             set_health(page, PageHealth::first_is_good);  // now the other copy
             continue;
         }
         owed_.pop_back();
-        paid = paid && device_error_ == 0;
+        if (device_error_ != 0 && old_version_left_ != 0 && !taken_back) {
+            unpaid_.push_back(page);
+        }
         set_health(page, device_error_ == 0 ? PageHealth::good : PageHealth::mixed);
         counts_.retired_pages += device_error_ == 0 ? 0 : 1;
     }
-    if (paid) {
+    forget_old_versions();
+    return 0;
+}
+
+// When a debt was paid, or blocks have moved. Asks for no memory.
+void EntryTable::forget_old_versions() {
+    if (old_version_left_ == 0 || owes()) {
+        return;
+    }
+    std::erase_if(unpaid_, [&](std::uint64_t page) {
+        const std::uint64_t end = std::min((page + 1) * per_page_, entries_.size());
+        std::uint64_t slot = page * per_page_;
+        while (slot < end && (entries_[slot].state != DMR_REMAPPED || superseded_.contains(slot))) {
+            slot++;
+        }
+        return slot == end;
+    });
+    if (unpaid_.empty()) {
         old_version_left_ = 0;
     }
-    return 0;
 }
 
 // A mixed page, in pieces that a power cut garbles whole or not at all: where one copy of a piece

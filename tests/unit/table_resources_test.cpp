@@ -110,6 +110,27 @@ TEST_P(TableResources, ADebtThatTheMediumRefusesRetiresThePage) {
     EXPECT_TRUE(open.table.retired(0));
     EXPECT_EQ(open.table.counts().retired_pages, 1u);
     EXPECT_EQ(open.table.live_on_retired_pages(9), std::vector<std::uint64_t>{0});
+    EXPECT_EQ(open.claim(kPerPage + 1, 12), CommitOutcome::durable);
+    EXPECT_EQ(open.table.old_version_left(), GetParam()) << "a block rests on one copy there";
+    EXPECT_EQ(open.claim(kPerPage + 2, 10, 0, 0), CommitOutcome::durable);
+    EXPECT_EQ(open.table.old_version_left(), 0) << "it has moved";
+}
+
+// What lost to another claim must not outdo it because its erasure did not go through.
+TEST_P(TableResources, AnErasureThatIsTakenBackLeavesTheClaimAsOldAsItWas) {
+    FormattedSpare spare;
+    {
+        OpenSpare open(spare);
+        open.claim(0, 10);
+        open.claim(kPerPage, 10, 0, 0);
+        garble_and_fail(spare, "first 0", GetParam());
+        EXPECT_EQ(open.erase(0), CommitOutcome::page_failed);
+        spare.fail_nothing();
+        EXPECT_EQ(open.table.pay_back(), 0);
+    }
+    OpenSpare open(spare);
+    EXPECT_TRUE(open.table.live(kPerPage));
+    EXPECT_FALSE(open.table.live(0));
 }
 
 TEST_P(TableResources, AScanLeavesAPageThatCannotBeWrittenJustNow) {
