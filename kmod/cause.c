@@ -12,6 +12,7 @@ static const struct {
 	[DMR_LOST_SECTORS] = { "lost_sectors", DMR_DEGRADED },
 	[DMR_RETIRED_PAGES] = { "retired_pages", DMR_DEGRADED },
 	[DMR_LOST_PAGES] = { "lost_pages", DMR_DEGRADED },
+	[DMR_METADATA_IN_DOUBT] = { "metadata_in_doubt", DMR_DEGRADED },
 	[DMR_SPARE_LOW] = { "spare_low", DMR_DEGRADED },
 	[DMR_SPARE_FULL] = { "spare_full", DMR_DEGRADED },
 	[DMR_SPARE_FS_FULL] = { "spare_fs_full", DMR_DEGRADED },

@@ -8,8 +8,10 @@
  * Whose bio depends on it is completed after that, before its gate opens.
  *
  * What fails before an entry write was issued leaves the block as it was.  Afterwards a
- * change only rolls forward: a page that takes no write sends it to another slot; where
- * that can not be either, or a flush failed, the disk is read_only and the block is
+ * change only rolls forward: a page of which either copy takes no write sends it to another
+ * slot.  One that stands in one copy is acknowledged only where no page is found that takes
+ * both: one bad copy costs nothing (P4), and the disk says metadata_in_doubt.  Where it
+ * stands nowhere, or a flush failed, the disk is read_only and the block is
  * fenced (EIO), for which claim the next opener finds nobody knows.  Only a block that
  * was moved as it was stays readable: both slots hold the same, and nobody writes.
  *
@@ -29,6 +31,8 @@
 #include "dm-remap.h"
 
 #define COMMIT_TRIES 24
+/* After as many, each much further away, all of the second copy is likely to take no write. */
+#define PAGES_FOR_TWO_COPIES 4
 #define SLOTS_IN_A_ROW 8 /* as many refuse a write: it is the spare, not its slots */
 
 void dmr_erase_later(struct dmr_disk *d, u64 slot, u8 state)
@@ -151,63 +155,6 @@ void dmr_change_marks(struct dmr_disk *d, const struct dmr_remap *remap, u8 lost
 	s->bio = bio;
 }
 
-void dmr_staged_fail(struct dmr_disk *d, struct dmr_staged *s, int error)
-{
-	struct dmr_remap fence = { .block = s->block, .slot = DMR_FENCED };
-
-	s->settled = true;
-	s->result = error;
-	if (!s->issued) {
-		if (s->has_data && !s->unmap && !s->slotless)
-			dmr_slot_give_back(d, s->slot);
-		return;
-	}
-	s->result = -EIO; /* for want of a slot, too: what came of the change is not known */
-	if (!s->has_old || !s->old_same)
-		dmr_map_put(d, &fence);
-	if (!dmr_active(d, DMR_COMMIT_FAILED))
-		DMERR("%s: an entry could not be committed to %s; remove the device, check the spare, and load it again",
-		      dmr_name(d), d->path[DMR_SPARE]);
-	WRITE_ONCE(d->failed_before, true);
-	dmr_raise(d, DMR_COMMIT_FAILED);
-}
-
-/* A slot for one that was sent elsewhere; who is only in want of resources tries again. */
-void dmr_find_slot(struct dmr_disk *d, struct dmr_staged *s)
-{
-	int error = dmr_write_new_slot(d, s->data, &s->slot);
-
-	s->slotless = error;
-	if (error && dmr_classify(error) != DMR_CLASS_RESOURCE)
-		dmr_staged_fail(d, s, error);
-}
-
-/* An entry write was issued to a page that failed: the same change on another page. */
-static void send_elsewhere(struct dmr_disk *d, struct dmr_staged *s)
-{
-	u64 failed_slot = s->slot;
-	u8 bad;
-	int error;
-
-	if (s->has_data) {
-		dmr_slot_give_back(d, failed_slot);
-	} else {
-		/* The marks' block moves whole.  What is lost stays so, and is not read. */
-		error = dmr_salvage(d, DMR_SPARE, dmr_slot_offset(d->sb, failed_slot), s->data,
-				    dmr_block_length(d, s->block), &bad);
-		if (dmr_classify(error) == DMR_CLASS_RESOURCE)
-			return; /* it is tried again, as it is */
-		if (error || (bad & ~s->lost)) {
-			dmr_staged_fail(d, s, -EIO);
-			return;
-		}
-		s->has_data = true;
-		s->has_old = true;
-		s->old_slot = failed_slot;
-	}
-	dmr_find_slot(d, s);
-}
-
 static void publish(struct dmr_disk *d, struct dmr_staged *s)
 {
 	struct dmr_remap remap = {
@@ -240,6 +187,100 @@ static void publish(struct dmr_disk *d, struct dmr_staged *s)
 	}
 	if (s->salvaged)
 		d->totals.sectors_salvaged += hweight8(s->cleared);
+}
+
+/*
+ * What stands in one copy, and finds no page that takes both, counts after all.  Each try
+ * costs a page, so until lost sectors are next retried others try one page only.
+ */
+static void rest_on_one_copy(struct dmr_disk *d, struct dmr_staged *s)
+{
+	if (s->slot != s->once_slot && !s->slotless)
+		dmr_slot_give_back(d, s->slot);
+	s->slot = s->once_slot;
+	if (s->has_old && s->old_slot == s->slot) {
+		s->has_old = false; /* marks, in the slot where the block is */
+		s->has_data = false;
+	}
+	publish(d, s);
+	if (!dmr_active(d, DMR_METADATA_IN_DOUBT))
+		DMERR("%s: %s takes one copy of its entry table's pages but not the other, which holds an older version; were the first lost now, the older one would count: replace the spare",
+		      dmr_name(d), d->path[DMR_SPARE]);
+	dmr_raise(d, DMR_METADATA_IN_DOUBT);
+}
+
+void dmr_staged_fail(struct dmr_disk *d, struct dmr_staged *s, int error)
+{
+	struct dmr_remap fence = { .block = s->block, .slot = DMR_FENCED };
+
+	s->settled = true;
+	s->result = error;
+	if (!s->issued) {
+		if (s->has_data && !s->unmap && !s->slotless)
+			dmr_slot_give_back(d, s->slot);
+		return;
+	}
+	if (s->has_once && !d->table.broken && !dmr_active(d, DMR_FLUSH_FAILED)) {
+		rest_on_one_copy(d, s);
+		return;
+	}
+	s->result = -EIO; /* for want of a slot, too: what came of the change is not known */
+	if (!s->has_old || !s->old_same)
+		dmr_map_put(d, &fence);
+	if (!dmr_active(d, DMR_COMMIT_FAILED))
+		DMERR("%s: an entry could not be committed to %s; remove the device, check the spare, and load it again",
+		      dmr_name(d), d->path[DMR_SPARE]);
+	WRITE_ONCE(d->failed_before, true);
+	dmr_raise(d, DMR_COMMIT_FAILED);
+}
+
+/* A slot for one that was sent elsewhere; who is only in want of resources tries again. */
+void dmr_find_slot(struct dmr_disk *d, struct dmr_staged *s)
+{
+	int error = dmr_write_new_slot(d, s->data, &s->slot);
+
+	s->slotless = error;
+	if (error && dmr_classify(error) != DMR_CLASS_RESOURCE)
+		dmr_staged_fail(d, s, error);
+}
+
+/*
+ * An entry write was issued to a page that failed: the same change on another page.  Once:
+ * the claim stands in one copy there, and the new one supersedes it.  It stays, for the
+ * page is written no more, until the next opener.
+ */
+static void send_elsewhere(struct dmr_disk *d, struct dmr_staged *s, bool once)
+{
+	u64 failed_slot = s->slot;
+	u8 bad;
+	int error;
+
+	if (once) {
+		s->has_once = true;
+		s->once_slot = failed_slot;
+		if (++s->stood_once == PAGES_FOR_TWO_COPIES ||
+		    dmr_active(d, DMR_METADATA_IN_DOUBT)) {
+			rest_on_one_copy(d, s);
+			return;
+		}
+	}
+	if (!s->has_data) {
+		/* The marks' block moves whole.  What is lost stays so, and is not read. */
+		error = dmr_salvage(d, DMR_SPARE, dmr_slot_offset(d->sb, failed_slot), s->data,
+				    dmr_block_length(d, s->block), &bad);
+		if (dmr_classify(error) == DMR_CLASS_RESOURCE)
+			return; /* it is tried again, as it is */
+		if (error || (bad & ~s->lost)) {
+			dmr_staged_fail(d, s, -EIO);
+			return;
+		}
+		s->has_data = true;
+		s->has_old = true;
+		s->old_slot = failed_slot;
+	} else if (!once) {
+		dmr_slot_give_back(d, failed_slot);
+	}
+	dmr_find_slot(d, s);
 }
 
 /* So that publishing and fencing ask for no memory. */
@@ -303,7 +344,8 @@ static unsigned int list_changes(struct dmr_disk *d, struct dmr_staged **order,
 		changes[count++] = (struct dmr_change){
 			.slot = s->slot,
 			.block = s->block,
-			.replaces = s->has_old ? s->old_slot : DMR_NO_BLOCK,
+			.replaces = s->has_once ? s->once_slot :
+				    s->has_old ? s->old_slot : DMR_NO_BLOCK,
 			.state = DMR_REMAPPED,
 			.lost = s->lost,
 			.retry = s->retry,
@@ -317,7 +359,8 @@ static void commit_claims(struct dmr_disk *d, unsigned int tried)
 {
 	struct dmr_staged *order[DMR_STAGED_MAX];
 	unsigned int i, erasures, claims;
-	bool was_broken = d->table.broken, failed = false;
+	bool was_broken = d->table.broken, failed = false, once = false;
+	int device_error;
 
 	for (i = 0; i < d->staged_count; i++)
 		if (d->staged[i].slotless && !d->staged[i].settled)
@@ -332,13 +375,19 @@ static void commit_claims(struct dmr_disk *d, unsigned int tried)
 	if (!claims && !erasures)
 		return;
 	dmr_table_commit(d, d->changes, erasures + claims);
-	for (i = 0; i < erasures + claims; i++)
+	/* Now: who needs another slot may have the table grow, with errors of its own. */
+	device_error = d->table.device_error;
+	for (i = 0; i < erasures + claims; i++) {
 		failed |= d->changes[i].outcome == DMR_PAGE_FAILED;
+		once |= d->changes[i].outcome == DMR_ONCE;
+	}
 	for (i = 0; i < erasures; i++)
 		if (d->changes[i].outcome == DMR_REFUSED)
 			dmr_erase_later(d, d->changes[i].slot, d->changes[i].state);
 	if (failed)
 		dmr_slot_look_further(d, 1ull << min(tried, 40u));
+	else if (once)
+		dmr_slot_look_further(d, 1ull << min(4 * tried, 40u)); /* there are few tries */
 	for (i = 0; i < claims; i++) {
 		if (d->changes[erasures + i].outcome == DMR_REFUSED)
 			continue; /* it is tried again */
@@ -347,8 +396,13 @@ static void commit_claims(struct dmr_disk *d, unsigned int tried)
 		case DMR_DURABLE:
 			publish(d, order[i]);
 			break;
+		case DMR_OWED:
+			publish(d, order[i]); /* true, and not acknowledged */
+			order[i]->result = device_error ? : -EIO;
+			break;
 		case DMR_PAGE_FAILED:
-			send_elsewhere(d, order[i]);
+		case DMR_ONCE:
+			send_elsewhere(d, order[i], d->changes[erasures + i].outcome == DMR_ONCE);
 			break;
 		default:
 			dmr_staged_fail(d, order[i], -EIO);
@@ -405,5 +459,7 @@ void dmr_commit(struct dmr_disk *d)
 		deliver(s);
 	}
 	d->staged_count = 0;
+	if (!dmr_table_firm(d))
+		dmr_table_look_firm(d); /* blocks may have moved away */
 	dmr_update_causes(d);
 }

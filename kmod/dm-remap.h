@@ -67,6 +67,7 @@ enum dmr_cause {
 	DMR_LOST_SECTORS,
 	DMR_RETIRED_PAGES,
 	DMR_LOST_PAGES,
+	DMR_METADATA_IN_DOUBT,
 	DMR_SPARE_LOW,
 	DMR_SPARE_FULL,
 	DMR_SPARE_FS_FULL,
@@ -147,12 +148,14 @@ struct dmr_order {
 
 /* A change of the mapping that waits for the commit, see commit.c. */
 struct dmr_staged {
-	u64 block, slot, old_slot;
+	u64 block, slot, old_slot, once_slot;
 	u8 lost, retry, reason, cleared;
+	u8 stood_once; /* on as many pages */
 	bool has_data : 1; /* a relocation or an unmap; else only marks change */
 	bool has_old : 1;  /* it leaves old_slot */
 	bool old_bad : 1;  /* which failed a write */
 	bool old_same : 1; /* which holds what the new one gets */
+	bool has_once : 1; /* its claim in once_slot is durable, but in one copy */
 	bool unmap : 1;
 	bool salvaged : 1;
 	bool issued : 1; /* an entry write was issued to some copy */
@@ -177,6 +180,9 @@ struct dmr_page {
 	u32 free;
 	u8 health;
 	bool owed; /* its worse copy, before anything else is committed */
+	bool once; /* owed by a commit that was published: its worse copy holds an older version */
+	bool taken_back; /* owed the first copy and then, renewed, the second */
+	bool suspect;	 /* when the opener begins to look for doubts */
 };
 
 struct dmr_counts {
@@ -194,6 +200,7 @@ struct dmr_table {
 	int device_error; /* for which a commit or a growth had to wait, or 0 */
 	u32 per_page;
 	bool full_grown, broken;
+	bool unfirm; /* no flush succeeds, see entry_table.c; others read it */
 	struct dmr_counts counts;
 };
 
@@ -203,8 +210,13 @@ struct dmr_change {
 	u8 outcome;
 };
 
-/* DMR_REFUSED: no entry write was issued, for no fault of the page's; it can be made again. */
-enum dmr_outcome { DMR_PAGE_FAILED, DMR_DURABLE, DMR_UNKNOWN, DMR_REFUSED };
+/*
+ * DMR_DURABLE: in both copies.  DMR_ONCE: in the first; the page is retired, and the claim
+ * must be replaced by one on another page.  DMR_OWED: in the first, and the second gets it
+ * later.  DMR_REFUSED: no entry write was issued, for no fault of the page's; it can be made
+ * again.
+ */
+enum dmr_outcome { DMR_PAGE_FAILED, DMR_DURABLE, DMR_ONCE, DMR_OWED, DMR_UNKNOWN, DMR_REFUSED };
 
 enum dmr_op { DMR_OP_READ, DMR_OP_WRITE, DMR_OP_ZERO, DMR_OP_DISCARD, DMR_OP_FLUSH, DMR_OPS };
 
@@ -386,6 +398,7 @@ void dmr_close(struct dmr_disk *d);
 int dmr_table_load(struct dmr_disk *d, u64 *highest);
 int dmr_table_add_pages(struct dmr_disk *d, u64 page_count);
 void dmr_table_free(struct dmr_disk *d);
+int dmr_pages_read(struct dmr_disk *d, int copy, u64 page, u64 count, void *to);
 int dmr_used_entry_in_pages(struct dmr_disk *d, u64 first, u64 count);
 u64 dmr_next_step(struct dmr_disk *d, u64 ready);
 bool dmr_table_grow(struct dmr_disk *d);
@@ -406,6 +419,12 @@ void dmr_page_retire(struct dmr_disk *d, u64 page);
 int dmr_table_flush(struct dmr_disk *d);
 int dmr_page_write(struct dmr_disk *d, int copy, u64 page, const struct dmr_entry *image);
 void dmr_page_owe(struct dmr_disk *d, u64 page, enum dmr_page_health health);
+void dmr_table_look_firm(struct dmr_disk *d);
+/* Any context.  While it is not, what was acknowledged may rest on one copy of an entry. */
+static inline bool dmr_table_firm(struct dmr_disk *d)
+{
+	return !READ_ONCE(d->table.unfirm);
+}
 void dmr_table_commit(struct dmr_disk *d, struct dmr_change *changes, unsigned int count);
 u64 dmr_table_unusable(struct dmr_disk *d);
 static inline u64 dmr_pages_for(struct dmr_disk *d, u64 entries)
@@ -417,6 +436,9 @@ static inline u64 dmr_pages_for(struct dmr_disk *d, u64 entries)
 int dmr_table_pay_back(struct dmr_disk *d);
 bool dmr_winner_is_firm(struct dmr_disk *d, u64 slot);
 int dmr_table_repair(struct dmr_disk *d);
+
+/* table_doubt.c */
+int dmr_settle_doubts(struct dmr_disk *d);
 
 /* commit.c, unmap.c */
 struct dmr_staged *dmr_stage(struct dmr_disk *d, u64 block);
@@ -438,6 +460,7 @@ int dmr_remap_block(struct dmr_disk *d, struct dmr_order *order, u64 block);
 int dmr_check_block(struct dmr_disk *d, struct dmr_order *order, u64 block);
 void dmr_retry_block(struct dmr_disk *d, u64 block);
 void dmr_move_slot(struct dmr_disk *d, u64 slot);
+int dmr_map_anew(struct dmr_disk *d, u64 block);
 
 /* healer.c */
 void dmr_heal_bio(struct dmr_disk *d, struct bio *bio);

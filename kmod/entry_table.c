@@ -18,8 +18,15 @@
  *     and is not touched; the page is retired, DMR_PAGE_FAILED, and the caller makes
  *     the same change on another page, with a newer sequence
  *   flush of 1: nothing is known, DMR_UNKNOWN; the table is never written again
- *   page write of 2: durable once, published; the page is retired
+ *   page write of 2: durable once, which does not count: an older version, valid as well,
+ *     may be left in the second copy, and would be believed if the first one were lost.
+ *     The page is retired, DMR_ONCE, and the caller makes the same change on another page,
+ *     with a newer sequence; the claim here is superseded by that, and stays for the session
  *   flush of 2: durable once, published; the table is never written again
+ *
+ * An erasure that is durable once is left as it is: what the older version claims has a
+ * newer claim elsewhere, which wins whichever copy is lost, and nothing is unmapped while
+ * a page is retired.
  *
  * All that is for the medium's errors.  A page write that fails for want of resources
  * (memory, room under the spare, the device itself) says nothing of the page.  It is
@@ -28,7 +35,11 @@
  *   otherwise the page is owed that copy.  It is as good as retired, and nothing at all
  *     is committed, until the copy is written from what memory says, and flushed.  In 1
  *     that takes the change back (DMR_PAGE_FAILED: it goes elsewhere, behind the
- *     payment), in 2 it makes it durable twice
+ *     payment); memory gets a newer sequence for it, and so the second copy is owed, too:
+ *     what was taken back does not win where it is found again.  In 2 it makes it durable twice.  It is tried once at the end of the commit;
+ *     where it fails again in 2 the change is published but not acknowledged (DMR_OWED), and
+ *     no flush succeeds (dmr_table.unfirm) until the page has its copy or, when that turns
+ *     out to take no write, until no block lives on the page any more
  * So one copy of each page is whole all the time, and never do two pages wait for one
  * that are not of the same commit.
  *
@@ -240,6 +251,48 @@ void dmr_page_owe(struct dmr_disk *d, u64 page, enum dmr_page_health health)
 	dmr_page_count_free(d, page);
 }
 
+static bool page_has_live(struct dmr_disk *d, u64 page)
+{
+	u64 slot;
+
+	for (slot = page * d->table.per_page; slot < page_end(d, page); slot++)
+		if (dmr_slot_live(d, slot))
+			return true;
+	return false;
+}
+
+/* Whether flushes may succeed again: after a payment, or when blocks have moved. */
+void dmr_table_look_firm(struct dmr_disk *d)
+{
+	struct dmr_table *t = &d->table;
+	bool unfirm = false;
+	u64 page;
+
+	for (page = 0; t->unfirm && page < t->page_count; page++) {
+		struct dmr_page *p = &t->pages[page];
+
+		if (p->once && !p->owed)
+			p->once = page_has_live(d, page);
+		unfirm |= p->once;
+	}
+	WRITE_ONCE(t->unfirm, unfirm);
+}
+
+/*
+ * The entry as it is, newer than the change that the first copy may have got.  Not a claim
+ * that lost: it must stay older than the one that won, and what it was to become, free,
+ * may come back.
+ */
+static void renew(struct dmr_disk *d, u64 slot)
+{
+	struct dmr_entry *entry = dmr_entry_at(d, slot);
+
+	if (dmr_slot_superseded(d, slot))
+		return;
+	entry->sequence = dmr_to_le64(d->table.next_sequence++);
+	entry->crc = dmr_to_le32(dmr_entry_crc(entry, d->sb->uuid, slot));
+}
+
 static void publish(struct dmr_disk *d, const struct dmr_change *change,
 		    const struct dmr_entry *entry)
 {
@@ -300,15 +353,19 @@ static void settle_page(struct dmr_disk *d, const struct page_write *write,
 	switch (write->first) {
 	case PUT_DONE:
 		second = put_copy(d, 1, write->page, image);
-		if (second == PUT_FAILED)
+		if (second == PUT_FAILED) {
 			dmr_page_retire(d, write->page);
-		else if (second != PUT_DONE)
+		} else if (second != PUT_DONE) {
+			d->table.pages[write->page].once = true;
+			WRITE_ONCE(d->table.unfirm, true);
 			dmr_page_owe(d, write->page, DMR_PAGE_FIRST_GOOD);
+		}
 		break;
 	case PUT_FAILED:
 		dmr_page_retire(d, write->page);
 		break;
 	case PUT_UNSURE:
+		d->table.pages[write->page].taken_back = true;
 		dmr_page_owe(d, write->page, DMR_PAGE_SECOND_GOOD);
 		break;
 	case PUT_UNTOUCHED:
@@ -336,6 +393,16 @@ static bool write_copies(struct dmr_disk *d, struct page_write *writes, unsigned
 	return true;
 }
 
+/* Of a change whose page's first copy is durable, when that page has been paid or was not. */
+static enum dmr_outcome outcome_of(struct dmr_disk *d, const struct dmr_change *c)
+{
+	const struct dmr_page *page = page_of(d, c->slot);
+
+	if (page->owed)
+		return DMR_OWED;
+	return page->health == DMR_PAGE_GOOD ? DMR_DURABLE : DMR_ONCE;
+}
+
 /* One commit of as many changes as its pages hold; returns how many. */
 static unsigned int commit_some(struct dmr_disk *d, struct dmr_change *changes, unsigned int count)
 {
@@ -358,6 +425,7 @@ static unsigned int commit_some(struct dmr_disk *d, struct dmr_change *changes, 
 	}
 	first_durable = write_copies(d, writes, pages);
 	d->totals.commits++;
+	/* Memory first: the payment of what a page is owed is written from it. */
 	for (i = 0; i < taken; i++) {
 		struct dmr_change *c = &changes[i];
 		unsigned int at = 0;
@@ -370,11 +438,18 @@ static unsigned int commit_some(struct dmr_disk *d, struct dmr_change *changes, 
 			c->outcome = DMR_REFUSED;
 		} else if (first_durable && writes[at].first != PUT_DONE) {
 			c->outcome = DMR_PAGE_FAILED;
+			if (writes[at].first == PUT_UNSURE)
+				renew(d, c->slot);
 		} else if (first_durable) {
 			c->outcome = DMR_DURABLE;
 			publish(d, c, &d->image[at][c->slot % d->table.per_page]);
 		}
 	}
+	if (d->table.owed && !d->table.broken)
+		dmr_table_pay_back(d);
+	for (i = 0; i < taken; i++)
+		if (changes[i].outcome == DMR_DURABLE)
+			changes[i].outcome = outcome_of(d, &changes[i]);
 	return taken;
 }
 

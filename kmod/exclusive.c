@@ -403,17 +403,34 @@ int dmr_check_block(struct dmr_disk *d, struct dmr_order *order, u64 block)
 	return -EALREADY;
 }
 
+static int move_whole(struct dmr_disk *d, const struct dmr_remap *found)
+{
+	const struct dmr_remap remap = *found; /* a commit may move it */
+
+	memset(d->block, 0, DMR_BLOCK_SIZE);
+	return move_written(d, &remap, 0, 0, remap.lost, false, NULL);
+}
+
 /* The block in this slot, on a retired page, to a good page. */
 void dmr_move_slot(struct dmr_disk *d, u64 slot)
 {
-	struct dmr_remap *found, remap;
+	struct dmr_remap *found;
 
 	if (slot >= d->table.ready || !dmr_slot_live(d, slot) || !dmr_writable(d))
 		return;
 	found = dmr_map_find(d, dmr_le64(dmr_entry_at(d, slot)->main_block));
-	if (!found || found->slot != slot)
-		return;
-	remap = *found;
-	memset(d->block, 0, DMR_BLOCK_SIZE);
-	move_written(d, &remap, 0, 0, remap.lost, false, NULL);
+	if (found && found->slot == slot)
+		move_whole(d, found);
+}
+
+/* For the opener.  0: the block, wherever it is, goes to a new slot with the next commit. */
+int dmr_map_anew(struct dmr_disk *d, u64 block)
+{
+	struct dmr_remap *found = dmr_map_find(d, block);
+
+	if (!dmr_writable(d))
+		return -EROFS;
+	if (!found)
+		return dmr_remap_block(d, NULL, block);
+	return found->slot == DMR_FENCED ? -EIO : move_whole(d, found);
 }

@@ -183,7 +183,8 @@ static void complete_round(struct dmr_disk *d)
 	while ((bio = bio_list_pop(&d->done))) {
 		int error = dmr_bio(bio)->error;
 
-		if (!error && dmr_bio(bio)->fua && dmr_active(d, DMR_FLUSH_FAILED))
+		if (!error && dmr_bio(bio)->fua &&
+		    (dmr_active(d, DMR_FLUSH_FAILED) || !dmr_table_firm(d)))
 			error = -EROFS;
 		dmr_decide(bio, status_of(error));
 	}
@@ -271,6 +272,10 @@ static void find_chores(struct dmr_disk *d)
 		 (interval && time_after(jiffies, d->last_retry + interval))) {
 		d->last_retry = jiffies;
 		d->retry_cursor = 0;
+		if (dmr_active(d, DMR_METADATA_IN_DOUBT)) {
+			dmr_clear(d, DMR_METADATA_IN_DOUBT); /* it is tried again */
+			d->move_cursor = 0;
+		}
 		d->retry_begun = asked;
 	}
 	for (; d->retry_cursor < t->ready && d->chores_out < DMR_CHORES; d->retry_cursor++) {
@@ -282,7 +287,7 @@ static void find_chores(struct dmr_disk *d)
 			give_chore(d, DMR_ORDER_RETRY, d->retry_cursor);
 	}
 	for (; d->move_cursor < t->ready && d->chores_out < DMR_CHORES; d->move_cursor++) {
-		if (!t->counts.retired_pages) {
+		if (!t->counts.retired_pages || dmr_active(d, DMR_METADATA_IN_DOUBT)) {
 			d->move_cursor = t->ready;
 			break;
 		}

@@ -17,7 +17,7 @@
  * No lock and no allocation for a healthy region.  A flush is one of both devices, and
  * waits for its turn at each (flush.c); so does a write with FUA where the device would
  * make a flush of that.  Once one has failed every later one fails, for what was lost with
- * it nobody knows.  A discard reaches main only where nothing is remapped: under a remap
+ * it nobody knows.  While an entry stands in one copy only none succeeds (entry_table.c).  A discard reaches main only where nothing is remapped: under a remap
  * main may hold the only copy of lost sectors, and a slot has nothing to discard.
  */
 #include "dm-remap.h"
@@ -58,7 +58,8 @@ static void send_to(struct dmr_disk *d, struct bio *bio, enum dmr_side side, sec
 static int map_flush(struct dmr_disk *d, struct bio *bio)
 {
 	dmr_bio(bio)->side = dm_bio_get_target_bio_nr(bio) ? DMR_SPARE : DMR_MAIN;
-	if (dmr_active(d, DMR_FLUSH_FAILED) || dmr_active(d, DMR_COMMIT_FAILED))
+	if (dmr_active(d, DMR_FLUSH_FAILED) || dmr_active(d, DMR_COMMIT_FAILED) ||
+	    !dmr_table_firm(d))
 		dmr_decide(bio, BLK_STS_IOERR);
 	else
 		dmr_flush_bio(d, bio);
@@ -267,6 +268,10 @@ int dmr_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error)
 	if (b->side != DMR_NOWHERE)
 		dmr_count_call(d, b->side, op, !status);
 	if (likely(!status)) {
+		if (unlikely(b->fua && !dmr_table_firm(d))) {
+			*error = BLK_STS_IOERR;
+			return count_and_end(d, bio, BLK_STS_IOERR);
+		}
 		if (unlikely(b->unflushed)) {
 			dmr_flush_bio(d, bio);
 			return DM_ENDIO_INCOMPLETE;

@@ -5,7 +5,7 @@
  * Opening (preresume), whether for the first time or again:
  *   1. look at everything and refuse what is wrong; nothing has been written so far
  *   2. the superblock: in use, not clean, a new entry epoch; its copies are repaired
- *   3. the table's repairs
+ *   3. the table's repairs; then blocks in doubt are mapped anew (table_doubt.c)
  * A crash after any write leaves a spare that opens the same way again.  The epoch rises
  * above the superblock's and above that of every entry found.  A read-only table
  * leaves out 2 and 3.
@@ -121,10 +121,17 @@ static int open_pair(struct dmr_disk *d)
 		error = check_witness(d);
 	if (!error)
 		error = dmr_table_load(d, &highest);
+	if (!error) {
+		dmr_parameters_load(d);
+		if (!d->read_only)
+			dmr_breaker_learn(d);
+	}
 	if (!error && !d->read_only && !d->failed_before) {
 		error = check_sequences(d, highest);
 		if (!error)
 			error = claim_pair(d, highest);
+		if (!error)
+			error = dmr_settle_doubts(d);
 	}
 	if (error)
 		dmr_holder_delist(d);
@@ -161,12 +168,9 @@ int dmr_open(struct dmr_disk *d)
 	if (error) {
 		forget(d);
 	} else {
-		dmr_parameters_load(d);
 		d->last_retry = jiffies;
 		d->retry_cursor = d->table.ready;
 		d->move_cursor = 0;
-		if (!d->read_only)
-			dmr_breaker_learn(d);
 		dmr_update_causes(d);
 		d->open = true;
 		dmr_wake_healer(d);

@@ -123,7 +123,8 @@ int dmr_health_text(struct dmr_disk *d, char *text, unsigned int room)
 		EMIT("advice load the table anew; what was written since the last flush may be lost\n");
 	else if (active & (BIT(DMR_SPARE_FULL) | BIT(DMR_SPARE_FS_FULL) | BIT(DMR_SPARE_LOW)))
 		EMIT("advice copy the disk while it can be, or unmap blocks that main holds well again\n");
-	else if (active & (BIT(DMR_SPARE_UNWRITABLE) | BIT(DMR_RETIRED_PAGES)))
+	else if (active & (BIT(DMR_SPARE_UNWRITABLE) | BIT(DMR_RETIRED_PAGES) |
+			   BIT(DMR_METADATA_IN_DOUBT)))
 		EMIT("advice look at the spare: it fails, too; loading the table anew tries its pages again\n");
 	else if (c->lost_sectors)
 		EMIT("advice run salvage; restore the files concerned, for writing a lost sector heals it\n");

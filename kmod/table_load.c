@@ -81,8 +81,8 @@ static u64 pages_in_piece(struct dmr_disk *d, u64 page, u64 most)
 	return min(most, max(room / size, 1ull));
 }
 
-/* An unreadable page becomes zeros, which no entry is. */
-static int read_pages(struct dmr_disk *d, int copy, u64 page, u64 count, u8 *to)
+/* An unreadable page becomes zeros, which no entry is.  An error is not the medium's. */
+int dmr_pages_read(struct dmr_disk *d, int copy, u64 page, u64 count, void *to)
 {
 	unsigned int size = dmr_le32(d->sb->page_size);
 	u64 i;
@@ -163,9 +163,9 @@ static int load_pages(struct dmr_disk *d, u8 *first, u8 *second, struct judge *j
 
 	for (page = 0; page < d->table.page_count; page += count) {
 		count = pages_in_piece(d, page, d->table.page_count - page);
-		error = read_pages(d, 0, page, count, first);
+		error = dmr_pages_read(d, 0, page, count, first);
 		if (!error)
-			error = read_pages(d, 1, page, count, second);
+			error = dmr_pages_read(d, 1, page, count, second);
 		if (error)
 			return error;
 		for (i = 0; i < count; i++)
@@ -189,7 +189,7 @@ int dmr_used_entry_in_pages(struct dmr_disk *d, u64 first, u64 count)
 			const struct dmr_entry *entries = (const struct dmr_entry *)buffer;
 
 			n = pages_in_piece(d, page, first + count - page);
-			error = read_pages(d, copy, page, n, buffer);
+			error = dmr_pages_read(d, copy, page, n, buffer);
 			for (i = 0; !error && i < n * d->table.per_page; i++)
 				if (entries[i].sequence &&
 				    dmr_entry_valid(d->sb, &entries[i],

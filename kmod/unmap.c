@@ -11,7 +11,8 @@
  * both right, whichever a later open finds.  Afterwards main changes and the slot may
  * be given away, so the entry's old version must never count again: both copies must
  * say "free".  Where only one is known to, or none, the block stays remapped, in
- * another slot with a newer sequence; it is never rolled back in memory.  No older claim
+ * another slot with a newer sequence, also while a page is owed its second copy; it is
+ * never rolled back in memory.  No older claim
  * on the block may be anywhere, for it would win now; so nothing is unmapped while a
  * page is retired, and erasures that are due come in a commit before: one that is
  * refused for want of resources is tried again, and the unmap waits for it.
@@ -195,12 +196,12 @@ void dmr_commit_unmaps(struct dmr_disk *d)
 		s->issued = true;
 		if (d->changes[i].outcome == DMR_UNKNOWN) {
 			dmr_staged_fail(d, s, -EIO);
-		} else if (d->changes[i].outcome == DMR_DURABLE && !dmr_slot_retired(d, s->slot)) {
+		} else if (d->changes[i].outcome == DMR_DURABLE) {
 			s->settled = true;
 			dmr_map_remove(d, s->block);
 			d->totals.unmaps++;
 		} else {
-			back_to_a_slot(d, s, d->changes[i].outcome == DMR_DURABLE);
+			back_to_a_slot(d, s, d->changes[i].outcome != DMR_PAGE_FAILED);
 		}
 	}
 }

@@ -80,6 +80,24 @@ holed_table() {
     [ "$at" = "$end" ] || echo "$at $((end - at)) linear $device $at"
 }
 
+# From here on these 4 KiB of the spare can be read, and it can be flushed, but they take no writes.
+takes_no_write() {  # BYTE...
+    local at=0 end byte
+    end=$(sectors_of "$spare_back")
+    [ -e /dev/mapper/no-writes ] || dmsetup create no-writes --table '0 8 error'
+    dmsetup suspend --nolockfs worn
+    {
+        for byte in "$@"; do
+            byte=$((byte / 512))
+            [ "$byte" = "$at" ] || echo "$at $((byte - at)) linear $spare_back $at"
+            echo "$byte 8 delay $spare_back $byte 0 /dev/mapper/no-writes 0 0 $spare_back 0 0"
+            at=$((byte + 8))
+        done
+        echo "$at $((end - at)) linear $spare_back $at"
+    } | dmsetup load worn
+    dmsetup resume worn
+}
+
 # The numbers of the status line by name.
 number() {
     case $1 in
