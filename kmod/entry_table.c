@@ -33,13 +33,15 @@
  * tried again, the same snapshot; then the copy is read:
  *   in 1, when it holds what it held, the change was never made: DMR_REFUSED
  *   otherwise the page is owed that copy.  It is as good as retired, and nothing at all
- *     is committed, until the copy is written from what memory says, and flushed.  In 1
- *     that takes the change back (DMR_PAGE_FAILED: it goes elsewhere, behind the
- *     payment); memory gets a newer sequence for it, and so the second copy is owed, too:
- *     what was taken back does not win where it is found again.  In 2 it makes it durable twice.  It is tried once at the end of the commit;
- *     where it fails again in 2 the change is published but not acknowledged (DMR_OWED), and
- *     no flush succeeds (dmr_table.unfirm) until the page has its copy or, when that turns
- *     out to take no write, until no block lives on the page any more
+ *     is committed, until the copy is written from what memory says, and flushed, which is
+ *     tried once at the end of the commit.
+ *     In 1 that takes the change back (DMR_PAGE_FAILED: it goes elsewhere, behind the
+ *     payment).  What is in its place gets a newer sequence, and so the second copy is
+ *     owed, too: what was taken back does not win where it is found again.
+ *     In 2 it makes the change durable twice.  Where it fails again the change is
+ *     published but not acknowledged (DMR_OWED), and no flush succeeds (dmr_table.unfirm)
+ *     until the page has its copy or, when that turns out to take no write, until no block
+ *     lives on the page any more
  * So one copy of each page is whole all the time, and never do two pages wait for one
  * that are not of the same commit.
  *

@@ -12,10 +12,10 @@
  * be given away, so the entry's old version must never count again: both copies must
  * say "free".  Where only one is known to, or none, the block stays remapped, in
  * another slot with a newer sequence, also while a page is owed its second copy; it is
- * never rolled back in memory.  No older claim
- * on the block may be anywhere, for it would win now; so nothing is unmapped while a
- * page is retired, and erasures that are due come in a commit before: one that is
- * refused for want of resources is tried again, and the unmap waits for it.
+ * never rolled back in memory.  No older claim on the block may be anywhere, for it would
+ * win now; so nothing is unmapped while a page is retired, and erasures that are due come
+ * in a commit before: one that is refused for want of resources is tried again, and the
+ * unmap waits for it.
  *
  * Lost sectors go back only by force, and only while main may have their last copy.
  */
