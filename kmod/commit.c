@@ -189,10 +189,7 @@ static void publish(struct dmr_disk *d, struct dmr_staged *s)
 		d->totals.sectors_salvaged += hweight8(s->cleared);
 }
 
-/*
- * What stands in one copy, and finds no page that takes both, counts after all.  Each try
- * costs a page, so until lost sectors are next retried others try one page only.
- */
+/* What stands in one copy, and finds no page that takes both, counts after all. */
 static void rest_on_one_copy(struct dmr_disk *d, struct dmr_staged *s)
 {
 	if (s->slot != s->once_slot && !s->slotless)
@@ -258,8 +255,9 @@ static void send_elsewhere(struct dmr_disk *d, struct dmr_staged *s, bool once)
 	if (once) {
 		s->has_once = true;
 		s->once_slot = failed_slot;
-		if (++s->stood_once == PAGES_FOR_TWO_COPIES ||
-		    dmr_active(d, DMR_METADATA_IN_DOUBT)) {
+		/* Each try costs a page, so until lost sectors are next retried others try one. */
+		d->one_copy_only |= ++s->stood_once == PAGES_FOR_TWO_COPIES;
+		if (d->one_copy_only) {
 			rest_on_one_copy(d, s);
 			return;
 		}

@@ -259,6 +259,8 @@ struct dmr_disk {
 	bool suspending;   /* since presuspend: messages end early */
 	struct list_head opened; /* in holder.c's list */
 	u64 mappings_then; /* at the last close, for a status while suspended */
+	bool one_copy_only; /* no page was found that takes both copies; the healer's, see commit.c */
+	bool doubt_left;    /* the opener's: a block could not be mapped anew */
 	bool failed_before;	 /* a failed flush or commit is for this table's life */
 
 	struct dmr_superblock *sb; /* what stands on the spare */
@@ -419,6 +421,7 @@ void dmr_page_retire(struct dmr_disk *d, u64 page);
 int dmr_table_flush(struct dmr_disk *d);
 int dmr_page_write(struct dmr_disk *d, int copy, u64 page, const struct dmr_entry *image);
 void dmr_page_owe(struct dmr_disk *d, u64 page, enum dmr_page_health health);
+bool dmr_table_live_retired(struct dmr_disk *d);
 void dmr_table_look_firm(struct dmr_disk *d);
 /* Any context.  While it is not, what was acknowledged may rest on one copy of an entry. */
 static inline bool dmr_table_firm(struct dmr_disk *d)

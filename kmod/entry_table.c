@@ -263,6 +263,17 @@ static bool page_has_live(struct dmr_disk *d, u64 page)
 	return false;
 }
 
+/* Does a block live on a page that is not good? */
+bool dmr_table_live_retired(struct dmr_disk *d)
+{
+	u64 page;
+
+	for (page = 0; page < d->table.page_count; page++)
+		if (d->table.pages[page].health != DMR_PAGE_GOOD && page_has_live(d, page))
+			return true;
+	return false;
+}
+
 /* Whether flushes may succeed again: after a payment, or when blocks have moved. */
 void dmr_table_look_firm(struct dmr_disk *d)
 {
@@ -449,9 +460,13 @@ static unsigned int commit_some(struct dmr_disk *d, struct dmr_change *changes, 
 	}
 	if (d->table.owed && !d->table.broken)
 		dmr_table_pay_back(d);
-	for (i = 0; i < taken; i++)
-		if (changes[i].outcome == DMR_DURABLE)
-			changes[i].outcome = outcome_of(d, &changes[i]);
+	for (i = 0; i < taken; i++) {
+		if (changes[i].outcome != DMR_DURABLE)
+			continue;
+		changes[i].outcome = outcome_of(d, &changes[i]);
+		if (changes[i].outcome == DMR_ONCE)
+			page_of(d, changes[i].slot)->once = false; /* the caller makes it elsewhere */
+	}
 	return taken;
 }
 

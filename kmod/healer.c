@@ -272,10 +272,8 @@ static void find_chores(struct dmr_disk *d)
 		 (interval && time_after(jiffies, d->last_retry + interval))) {
 		d->last_retry = jiffies;
 		d->retry_cursor = 0;
-		if (dmr_active(d, DMR_METADATA_IN_DOUBT)) {
-			dmr_clear(d, DMR_METADATA_IN_DOUBT); /* it is tried again */
-			d->move_cursor = 0;
-		}
+		d->move_cursor = 0;
+		d->one_copy_only = false; /* it is tried again */
 		d->retry_begun = asked;
 	}
 	for (; d->retry_cursor < t->ready && d->chores_out < DMR_CHORES; d->retry_cursor++) {
@@ -286,14 +284,19 @@ static void find_chores(struct dmr_disk *d)
 		if (dmr_slot_live(d, d->retry_cursor) && dmr_entry_at(d, d->retry_cursor)->retry)
 			give_chore(d, DMR_ORDER_RETRY, d->retry_cursor);
 	}
-	for (; d->move_cursor < t->ready && d->chores_out < DMR_CHORES; d->move_cursor++) {
-		if (!t->counts.retired_pages || dmr_active(d, DMR_METADATA_IN_DOUBT)) {
+	/* Nothing is committed while a page is owed its copy. */
+	for (; !t->owed && d->move_cursor < t->ready && d->chores_out < DMR_CHORES;
+	     d->move_cursor++) {
+		if (!t->counts.retired_pages || d->one_copy_only) {
 			d->move_cursor = t->ready;
 			break;
 		}
 		if (dmr_slot_retired(d, d->move_cursor) && dmr_slot_live(d, d->move_cursor))
 			give_chore(d, DMR_ORDER_MOVE, d->move_cursor);
 	}
+	if (!d->chores_out && !d->doubt_left && dmr_active(d, DMR_METADATA_IN_DOUBT) &&
+	    !dmr_table_live_retired(d))
+		dmr_clear(d, DMR_METADATA_IN_DOUBT);
 	if (d->retry_cursor >= t->ready && !d->chores_out &&
 	    (d->retry_done != d->retry_begun || READ_ONCE(d->closing))) {
 		WRITE_ONCE(d->retry_done, READ_ONCE(d->closing) ? asked : d->retry_begun);
@@ -319,6 +322,10 @@ void dmr_heal_work(struct work_struct *work)
 	if (d->table.owed && dmr_writable(d) && !dmr_hibernating()) {
 		dmr_table_pay_back(d);
 		dmr_update_causes(d);
+		if (!d->table.owed && d->table.counts.retired_pages) {
+			d->move_cursor = 0; /* which could not move meanwhile */
+			dmr_wake_healer(d);
+		}
 	}
 	if (d->breaker.tripped || d->table.owed || dmr_hibernating())
 		interval = LOOKS;

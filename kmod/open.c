@@ -163,6 +163,8 @@ int dmr_open(struct dmr_disk *d)
 	d->low_mark = 100;
 	d->ran_out = false;
 	d->retired_seen = 0;
+	d->one_copy_only = false;
+	d->doubt_left = false;
 	memset(&d->breaker, 0, sizeof(d->breaker));
 	error = open_pair(d);
 	if (error) {

@@ -43,44 +43,71 @@ static bool would_claim(struct dmr_disk *d, const struct dmr_entry *found)
 	       dmr_claim_wins(found, dmr_entry_at(d, live->slot));
 }
 
-/* True: it moves with the next commit. */
-static bool map_anew(struct dmr_disk *d, u64 block)
+/* With the next commit, where it can be.  What can not be is seen when the page is looked at again. */
+static void map_anew(struct dmr_disk *d, u64 block)
 {
-	int error;
-
-	if (dmr_is_staged(d, block, block))
-		return false; /* it does already */
-	error = dmr_map_anew(d, block);
-	if (!error)
-		return true;
-	DMERR("%s: %s holds an older version of where the block at sector %llu is in a page that it does not take, and the block can not be moved away (error %d): were the other copy lost, the older one would count; replace the spare",
-	      dmr_name(d), d->path[DMR_SPARE], (unsigned long long)dmr_first_sector(block), error);
-	dmr_raise(d, DMR_METADATA_IN_DOUBT);
-	return false;
+	if (!dmr_is_staged(d, block, block))
+		dmr_map_anew(d, block);
 }
 
-/* One copy of a page. */
-static int look_at(struct dmr_disk *d, int copy, u64 page, struct dmr_entry *found, u64 *moved)
+/* Counts the blocks of this page that are in doubt, one perhaps more than once; `settle`: moves them. */
+static int look_at(struct dmr_disk *d, u64 page, bool settle, struct dmr_entry *found, u64 *doubts)
 {
 	u64 begin = page * d->table.per_page, end = min(begin + d->table.per_page, d->table.ready);
 	u64 slot;
-	int error = dmr_pages_read(d, copy, page, 1, found);
+	int copy, error;
 
+	*doubts = 0;
+	for (copy = 0; copy < 2; copy++) {
+		error = dmr_pages_read(d, copy, page, 1, found);
+		if (error)
+			return error;
+		for (slot = begin; slot < end; slot++) {
+			const struct dmr_entry *f = &found[slot - begin];
+
+			if (!other_version(d, slot, f))
+				continue;
+			if (dmr_slot_live(d, slot)) {
+				++*doubts;
+				if (settle)
+					map_anew(d, dmr_le64(dmr_entry_at(d, slot)->main_block));
+			}
+			if (would_claim(d, f)) {
+				++*doubts;
+				if (settle)
+					map_anew(d, dmr_le64(f->main_block));
+			}
+		}
+	}
+	if (d->staged_count)
+		dmr_commit(d);
+	return 0;
+}
+
+/* Whatever kept a block where it is, the page says so afterwards. */
+static int settle_page(struct dmr_disk *d, u64 page, struct dmr_entry *found)
+{
+	u64 before, after;
+	int error = look_at(d, page, !d->table.owed && dmr_writable(d), found, &before);
+
+	if (!error && before)
+		error = look_at(d, page, false, found, &after);
 	if (error) {
 		DMERR("%s: its entry table can not be read (error %d); nobody knows what its damaged pages hold",
 		      d->path[DMR_SPARE], error);
 		return error;
 	}
-	for (slot = begin; slot < end; slot++) {
-		if (!other_version(d, slot, &found[slot - begin]))
-			continue;
-		if (dmr_slot_live(d, slot))
-			*moved += map_anew(d, dmr_le64(dmr_entry_at(d, slot)->main_block));
-		if (would_claim(d, &found[slot - begin]))
-			*moved += map_anew(d, dmr_le64(found[slot - begin].main_block));
+	if (!before)
+		return 0;
+	if (!after) {
+		DMINFO("%s: blocks were moved off older versions of their mapping, in page %llu of the entry table",
+		       dmr_name(d), (unsigned long long)page);
+		return 0;
 	}
-	if (d->staged_count)
-		dmr_commit(d);
+	DMERR("%s: page %llu of the entry table on %s holds an older version of where blocks are, does not take the newer one, and they can not be moved away: were the other copy lost, the older one would count; replace the spare",
+	      dmr_name(d), (unsigned long long)page, d->path[DMR_SPARE]);
+	d->doubt_left = true;
+	dmr_raise(d, DMR_METADATA_IN_DOUBT);
 	return 0;
 }
 
@@ -88,7 +115,7 @@ static int look_at(struct dmr_disk *d, int copy, u64 page, struct dmr_entry *fou
 int dmr_settle_doubts(struct dmr_disk *d)
 {
 	struct dmr_entry *found;
-	u64 page, pages = d->table.page_count, moved = 0;
+	u64 page, pages = d->table.page_count;
 	int error = 0;
 
 	/* What could not be written a moment ago perhaps can be now. */
@@ -99,16 +126,9 @@ int dmr_settle_doubts(struct dmr_disk *d)
 		return -ENOMEM;
 	for (page = 0; page < pages; page++)
 		d->table.pages[page].suspect = d->table.pages[page].health != DMR_PAGE_GOOD;
-	for (page = 0; !error && page < pages; page++) {
-		if (!d->table.pages[page].suspect)
-			continue;
-		error = look_at(d, 0, page, found, &moved);
-		if (!error)
-			error = look_at(d, 1, page, found, &moved);
-	}
+	for (page = 0; !error && page < pages; page++)
+		if (d->table.pages[page].suspect)
+			error = settle_page(d, page, found);
 	kvfree(found);
-	if (moved)
-		DMINFO("%s: %llu blocks were moved off older versions of their mapping", dmr_name(d),
-		       (unsigned long long)moved);
 	return error;
 }

@@ -81,7 +81,24 @@ static u64 pages_in_piece(struct dmr_disk *d, u64 page, u64 most)
 	return min(most, max(room / size, 1ull));
 }
 
-/* An unreadable page becomes zeros, which no entry is.  An error is not the medium's. */
+/* By logical block: one that is bad must not take what stands beside it. */
+static int read_page_in_parts(struct dmr_disk *d, u64 offset, u8 *to, unsigned int size)
+{
+	unsigned int at, part = bdev_logical_block_size(d->dev[DMR_SPARE]->bdev);
+
+	part = min(part, size);
+	for (at = 0; at < size; at += part) {
+		int error = dmr_read(d, DMR_SPARE, offset + at, to + at, part);
+
+		if (dmr_classify(error) == DMR_CLASS_MEDIUM)
+			memset(to + at, 0, part);
+		else if (error)
+			return error;
+	}
+	return 0;
+}
+
+/* What can not be read becomes zeros, which no entry is.  An error is not the medium's. */
 int dmr_pages_read(struct dmr_disk *d, int copy, u64 page, u64 count, void *to)
 {
 	unsigned int size = dmr_le32(d->sb->page_size);
@@ -89,12 +106,10 @@ int dmr_pages_read(struct dmr_disk *d, int copy, u64 page, u64 count, void *to)
 	int error = dmr_read(d, DMR_SPARE, dmr_page_offset(d->sb, copy, page), to, count * size);
 
 	for (i = 0; dmr_classify(error) == DMR_CLASS_MEDIUM && i < count; i++) {
-		int failed = dmr_read(d, DMR_SPARE, dmr_page_offset(d->sb, copy, page + i),
-				      to + i * size, size);
+		int failed = read_page_in_parts(d, dmr_page_offset(d->sb, copy, page + i),
+						to + i * size, size);
 
-		if (dmr_classify(failed) == DMR_CLASS_MEDIUM)
-			memset(to + i * size, 0, size);
-		else if (failed)
+		if (failed)
 			return failed;
 	}
 	return dmr_classify(error) == DMR_CLASS_MEDIUM ? 0 : error;

@@ -77,7 +77,7 @@ bool dmr_winner_is_firm(struct dmr_disk *d, u64 slot)
 	return winner && winner->slot != DMR_FENCED && !dmr_slot_retired(d, winner->slot);
 }
 
-static int erase_superseded(struct dmr_disk *d)
+static void erase_superseded(struct dmr_disk *d)
 {
 	struct dmr_change changes[DMR_COMMIT_PAGES];
 	unsigned int count = 0;
@@ -100,7 +100,6 @@ static int erase_superseded(struct dmr_disk *d)
 	}
 	if (count)
 		dmr_table_commit(d, changes, count);
-	return d->table.broken ? -EIO : 0;
 }
 
 /* The least that a power cut spares or garbles as a whole. */
@@ -191,5 +190,7 @@ int dmr_table_repair(struct dmr_disk *d)
 	if (rewritten)
 		DMINFO("%s: %llu pages of the entry table have two good copies again", dmr_name(d),
 		       (unsigned long long)rewritten);
-	return erase_superseded(d);
+	erase_superseded(d);
+	erase_superseded(d); /* what was refused for want of resources, for nobody else does */
+	return d->table.broken ? -EIO : 0;
 }

@@ -171,8 +171,7 @@ void Batch::fail(Staged& staged, int error) {
 }
 
 // One bad copy costs nothing (P4), also where it is all of one table: what stands in the other, and
-// finds no page that takes both, counts after all. Each try costs a page, so no more are made for
-// others until lost sectors are next retried.
+// finds no page that takes both, counts after all.
 void Batch::rest_on_one_copy(Staged& staged) {
     if (staged.slot != *staged.stands_once && !staged.slotless) {
         disk_.table->give_back(staged.slot);
@@ -207,7 +206,9 @@ void Batch::send_elsewhere(Staged& staged, bool durable_once) {
     const std::uint64_t failed_slot = staged.slot;
     if (durable_once) {
         staged.stands_once = failed_slot;
-        if (++staged.stood_once == kPagesForTwoCopies || disk_.board->active("metadata_in_doubt")) {
+        // Each try costs a page, so until lost sectors are next retried others try one.
+        disk_.one_copy_only = disk_.one_copy_only || ++staged.stood_once == kPagesForTwoCopies;
+        if (disk_.one_copy_only) {
             rest_on_one_copy(staged);
             return;
         }
@@ -371,7 +372,7 @@ void Batch::commit_claims(int tried) {
     if (std::ranges::find(outcomes, CommitOutcome::page_failed) != outcomes.end()) {
         disk_.table->look_further(1ull << tried);
     } else if (std::ranges::find(outcomes, CommitOutcome::durable_once) != outcomes.end()) {
-        disk_.table->look_further(1ull << 4 * tried);  // there are few tries
+        disk_.table->look_further(1ull << std::min(4 * tried, 40));  // there are few tries
     }
     for (std::size_t i = 0; i < order.size(); i++) {
         const bool refused = outcomes[first + i] == CommitOutcome::refused;

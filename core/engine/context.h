@@ -46,6 +46,11 @@ struct Context {
     std::unique_ptr<Breaker> breaker;
     HealerTotals totals;
 
+    // The healer's: no page was found that takes both copies of its entries, see Batch.
+    bool one_copy_only = false;
+    // The opener's: a block in doubt could not be mapped anew, and stays so until the next opening.
+    std::atomic<bool> doubt_left = false;
+
     FlushFailure flush_failed;  // sticky until reopen (P2)
 
     std::uint64_t slot_offset(std::uint64_t slot) const { return dmr_slot_offset(&geometry, slot); }

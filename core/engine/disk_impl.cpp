@@ -371,6 +371,7 @@ void DiskImpl::map_anew(std::uint64_t block) {
         disk_->board->report(EventKind::recovered, sector, 1, "moved off an older version");
         return;
     }
+    disk_->doubt_left = true;
     disk_->board->raise(
         State::degraded, "metadata_in_doubt", disk_->spare->info().name,
         " holds an older version of where the block at sector ", sector,

@@ -95,7 +95,9 @@ void Healer::serve() {
             continue;
         }
         disk_.breaker->try_reset();
-        pay_back();
+        if (pay_back()) {
+            continue;  // blocks may have to move now
+        }
         std::unique_lock lock(mutex_);
         const bool idle = waiting_.empty() && active_.empty() && chores_.empty() &&
                           first_ == nullptr && first_work_ == nullptr && first_errand_ == nullptr;
@@ -124,14 +126,21 @@ void Healer::serve() {
     }
 }
 
-// What the table owes a page is written when somebody commits, and here, where nobody does.
-void Healer::pay_back() {
+// What the table owes a page is written when somebody commits, and here, where nobody does. True:
+// it has been, or the page is retired.
+bool Healer::pay_back() {
+    if (!disk_.table->owes() || !disk_.writable()) {
+        return false;
+    }
     try {
-        if (disk_.table->owes() && disk_.writable()) {
-            io_.judge_spare(Op::write, disk_.table->pay_back());
-        }
+        io_.judge_spare(Op::write, disk_.table->pay_back());
     } catch (const std::bad_alloc&) {  // it waits
     }
+    if (disk_.table->owes()) {
+        return false;
+    }
+    update_causes();
+    return true;
 }
 
 // Takes over what others have queued.
@@ -200,7 +209,7 @@ void Healer::find_chores() {
     if (retry_all) {
         last_retry_ = std::chrono::steady_clock::now();
         unmovable_.clear();
-        disk_.board->clear("metadata_in_doubt");  // it is tried again
+        disk_.one_copy_only = false;  // it is tried again
         disk_.table->for_each_live([&](std::uint64_t slot, const dmr_entry& entry) {
             if (entry.retry != 0) {
                 add(Job::Kind::retry, dmr_le64(entry.main_block), slot);
@@ -208,9 +217,16 @@ void Healer::find_chores() {
         });
     }
     if (chores_.empty() && waiting_.empty() && active_.empty() && disk_.writable() &&
-        !disk_.table->owes() && !disk_.board->active("metadata_in_doubt")) {
-        for (const std::uint64_t slot :
-             disk_.table->live_on_retired_pages(kMovesAtOnce + unmovable_.size())) {
+        !disk_.table->owes()) {
+        const std::vector<std::uint64_t> there =
+            disk_.table->live_on_retired_pages(kMovesAtOnce + unmovable_.size());
+        if (there.empty() && !disk_.doubt_left) {
+            disk_.board->clear("metadata_in_doubt");
+        }
+        for (const std::uint64_t slot : there) {
+            if (disk_.one_copy_only) {
+                break;
+            }
             if (std::find(unmovable_.begin(), unmovable_.end(), slot) == unmovable_.end()) {
                 add(Job::Kind::move, dmr_le64(disk_.table->entry(slot).main_block), slot);
             }

@@ -125,7 +125,7 @@ private:
     void close_gates();
     bool round();
     void finish();
-    void pay_back();
+    bool pay_back();
     void find_chores();
     void add_chores();
     void do_job(Job& job);

@@ -206,10 +206,36 @@ TEST(Promises, P4_ATableThatTakesNoWriteCostsNothing) {
     read_sectors(*pair.disk, kAt + 80 + 2, 1, EIO);
     EXPECT_EQ(write_sectors(*pair.disk, kAt + 80 + 2, 1, 2), 0) << "a mark";
     EXPECT_EQ(pair.remap_of(kBlock + 10)->lost, 0u);
+    pair.disk->salvage();
+    EXPECT_TRUE(pair.has_cause("metadata_in_doubt")) << "tried again, and there is no page yet";
     pair.crash();
     pair.open();
     EXPECT_EQ(read_sectors(*pair.disk, kAt, 8), pattern(kAt, 8, 2));
     EXPECT_EQ(read_sectors(*pair.disk, kAt + 80 + 2, 1), pattern(kAt + 80 + 2, 1, 2));
+}
+
+// One block in doubt that cannot be moved makes nobody else rest on one copy.
+TEST(Promises, P4_ADoubtThatStaysDoesNotSpread) {
+    TestPair pair;
+    half_an_unmap(pair, false);
+    pair.main->set_hook([](const Call& call) {
+        return call.op == Op::read && call.offset == kAt * kSector ? ENODEV : Medium::kPass;
+    });
+    pair.open();
+    pair.main->set_hook(nullptr);
+    ASSERT_TRUE(pair.has_cause("metadata_in_doubt"));
+    const dmr_superblock sb = pair.superblock();
+    const std::uint64_t second = dmr_page_offset(&sb, 1, 1);
+    pair.spare->set_hook([=](const Call& call) {
+        return call.op == Op::write && call.offset == second ? EIO : Medium::kPass;
+    });
+    ASSERT_EQ(pair.disk->remap(800, 8).changed, 1u);
+    const std::uint64_t slot = pair.remap_of(100)->slot;
+    EXPECT_NE(slot / dmr_entries_per_page(&sb), 1u) << "the page that takes one copy";
+    EXPECT_EQ(pair.disk->status().retired_pages, 2u);
+    pair.disk->salvage();
+    EXPECT_TRUE(pair.has_cause("metadata_in_doubt")) << "it is as it was";
+    EXPECT_EQ(pair.disk->status().totals.moves, 0u) << "acknowledged where it is";
 }
 
 TEST(Promises, P4_AHalfDoneUnmapIsFinishedWhereThePageCanBeWritten) {

@@ -97,6 +97,27 @@ hopeless_piece_stays() {
 }
 check 'P4 pieces of a page of which no copy is whole are left alone' hopeless_piece_stays
 
+# Two bad sectors of a page, one in each copy: every entry has a good copy.
+page_of_two_halves() {
+    doubtful_disk
+    message remap 800 136
+    down
+    punch worn "$spare_back" $((first / 512)) 1 $((second / 512 + 1)) 1
+    up
+    same 'active_mappings' 17 "$(number active_mappings)"
+    same 'retired_pages' 1 "$(stat_of retired_pages)"
+    until_true moved 17
+    oracle verify "$model" "$disk"
+    down
+    punch worn "$spare_back"
+    up
+    same 'retired_pages, later' 0 "$(stat_of retired_pages)"
+    oracle verify "$model" "$disk"
+    down
+    spare_is_clean
+}
+check 'P4 a bad sector costs a copy of its entries, and not of the page' page_of_two_halves
+
 # The second copy of an unmapped block's page holds its old claim, and takes no write.
 block_in_doubt() {
     doubtful_disk
@@ -112,7 +133,7 @@ doubt_is_settled() {
     block_in_doubt
     said=$(dmesg | wc -l)
     up
-    dmesg | tail -n +"$((said + 1))" | grep -q "remap-v4: .*: 1 blocks were moved off older versions of their mapping" ||
+    dmesg | tail -n +"$((said + 1))" | grep -q "remap-v4: .*: blocks were moved off older versions of their mapping" ||
         fail "the log does not say it: $(dmesg | tail -n +"$((said + 1))")"
     same 'active_mappings' 10 "$(number active_mappings)"
     same 'causes' 'causes retired_pages' "$(message health | grep causes)"
@@ -129,6 +150,29 @@ doubt_is_settled() {
     spare_is_clean
 }
 check 'P4 a block that an old claim would bring back is mapped anew when the pair is opened' doubt_is_settled
+
+# Its second copy gets no room, not when the pair is opened either: that is said.
+doubt_without_room() {
+    a_demo
+    oracle fill "$model" "$disk"
+    message remap 1600 8
+    # The second table of a demo of 20480 sectors.
+    message inject spare bad write 18304+8 error=ENOSPC
+    message remap 800 8
+    refused '' sync "$disk"
+    dmsetup suspend "$name"
+    dmsetup resume "$name"
+    message health | grep -q metadata_in_doubt || fail "$(message health)"
+    oracle verify "$model" "$disk"
+    message inject spare clear
+    until_true sync "$disk"
+    dmsetup suspend "$name"
+    dmsetup resume "$name"
+    same 'causes, later' 'causes none' "$(message health | grep causes)"
+    same 'active_mappings' 2 "$(number active_mappings)"
+    oracle verify "$model" "$disk"
+}
+check 'P2 P4 a block in doubt that finds no room is said' doubt_without_room
 
 # Reading takes nothing from it, and settles nothing.
 doubt_is_read() {
