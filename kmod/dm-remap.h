@@ -200,7 +200,7 @@ struct dmr_table {
 	int device_error; /* for which a commit or a growth had to wait, or 0 */
 	u32 per_page;
 	bool full_grown, broken;
-	bool unfirm; /* no flush succeeds, see entry_table.c; others read it */
+	bool unfirm; /* no flush succeeds, see table_debt.c; others read it */
 	struct dmr_counts counts;
 };
 
@@ -420,14 +420,6 @@ void dmr_slot_look_further(struct dmr_disk *d, u64 pages);
 void dmr_page_retire(struct dmr_disk *d, u64 page);
 int dmr_table_flush(struct dmr_disk *d);
 int dmr_page_write(struct dmr_disk *d, int copy, u64 page, const struct dmr_entry *image);
-void dmr_page_owe(struct dmr_disk *d, u64 page, enum dmr_page_health health);
-bool dmr_table_live_retired(struct dmr_disk *d);
-void dmr_table_look_firm(struct dmr_disk *d);
-/* Any context.  While it is not, what was acknowledged may rest on one copy of an entry. */
-static inline bool dmr_table_firm(struct dmr_disk *d)
-{
-	return !READ_ONCE(d->table.unfirm);
-}
 void dmr_table_commit(struct dmr_disk *d, struct dmr_change *changes, unsigned int count);
 u64 dmr_table_unusable(struct dmr_disk *d);
 static inline u64 dmr_pages_for(struct dmr_disk *d, u64 entries)
@@ -435,8 +427,23 @@ static inline u64 dmr_pages_for(struct dmr_disk *d, u64 entries)
 	return (entries + d->table.per_page - 1) / d->table.per_page;
 }
 
-/* table_repair.c */
+/* table_debt.c */
+void dmr_page_owe(struct dmr_disk *d, u64 page, enum dmr_page_health health);
 int dmr_table_pay_back(struct dmr_disk *d);
+bool dmr_table_live_retired(struct dmr_disk *d);
+void dmr_table_look_firm(struct dmr_disk *d);
+/* Any context.  While it is not, a change is published that is not acknowledged. */
+static inline bool dmr_table_firm(struct dmr_disk *d)
+{
+	return !READ_ONCE(d->table.unfirm);
+}
+/* Of a page with one good copy. */
+static inline int dmr_worse_copy(const struct dmr_page *page)
+{
+	return page->health == DMR_PAGE_FIRST_GOOD ? 1 : 0;
+}
+
+/* table_repair.c */
 bool dmr_winner_is_firm(struct dmr_disk *d, u64 slot);
 int dmr_table_repair(struct dmr_disk *d);
 

@@ -32,16 +32,10 @@
  * (memory, room under the spare, the device itself) says nothing of the page.  It is
  * tried again, the same snapshot; then the copy is read:
  *   in 1, when it holds what it held, the change was never made: DMR_REFUSED
- *   otherwise the page is owed that copy.  It is as good as retired, and nothing at all
- *     is committed, until the copy is written from what memory says, and flushed, which is
- *     tried once at the end of the commit.
- *     In 1 that takes the change back (DMR_PAGE_FAILED: it goes elsewhere, behind the
- *     payment).  What is in its place gets a newer sequence, and so the second copy is
- *     owed, too: what was taken back does not win where it is found again.
- *     In 2 it makes the change durable twice.  Where it fails again the change is
- *     published but not acknowledged (DMR_OWED), and no flush succeeds (dmr_table.unfirm)
- *     until the page has its copy or, when that turns out to take no write, until no block
- *     lives on the page any more
+ *   otherwise the page is owed that copy (table_debt.c), and nothing at all is committed
+ *     until it has it.  In 1 that takes the change back: DMR_PAGE_FAILED, it goes
+ *     elsewhere, behind the payment.  In 2 it makes the change durable twice; until then
+ *     it is published but not acknowledged, DMR_OWED
  * So one copy of each page is whole all the time, and never do two pages wait for one
  * that are not of the same commit.
  *
@@ -240,55 +234,6 @@ static enum put put_copy(struct dmr_disk *d, int copy, u64 page, const struct dm
 			return PUT_UNSURE;
 	}
 	return PUT_UNTOUCHED;
-}
-
-/* The page's worse copy could not be written, for no fault of its medium's. */
-void dmr_page_owe(struct dmr_disk *d, u64 page, enum dmr_page_health health)
-{
-	struct dmr_page *p = &d->table.pages[page];
-
-	p->health = health;
-	p->owed = true;
-	d->table.owed++;
-	dmr_page_count_free(d, page);
-}
-
-static bool page_has_live(struct dmr_disk *d, u64 page)
-{
-	u64 slot;
-
-	for (slot = page * d->table.per_page; slot < page_end(d, page); slot++)
-		if (dmr_slot_live(d, slot))
-			return true;
-	return false;
-}
-
-/* Does a block live on a page that is not good? */
-bool dmr_table_live_retired(struct dmr_disk *d)
-{
-	u64 page;
-
-	for (page = 0; page < d->table.page_count; page++)
-		if (d->table.pages[page].health != DMR_PAGE_GOOD && page_has_live(d, page))
-			return true;
-	return false;
-}
-
-/* Whether flushes may succeed again: after a payment, or when blocks have moved. */
-void dmr_table_look_firm(struct dmr_disk *d)
-{
-	struct dmr_table *t = &d->table;
-	bool unfirm = false;
-	u64 page;
-
-	for (page = 0; t->unfirm && page < t->page_count; page++) {
-		struct dmr_page *p = &t->pages[page];
-
-		if (p->once && !p->owed)
-			p->once = page_has_live(d, page);
-		unfirm |= p->once;
-	}
-	WRITE_ONCE(t->unfirm, unfirm);
 }
 
 /*

@@ -18,7 +18,7 @@
  * waits for its turn at each (flush.c); so does a write with FUA where the device would
  * make a flush of that.  Once one has failed every later one fails, for what was lost with
  * it nobody knows.  None succeeds while a change stands in one copy of the entry table
- * that is owed the other (entry_table.c).  A discard reaches main only where nothing is
+ * that is owed the other (table_debt.c).  A discard reaches main only where nothing is
  * remapped: under a remap main may hold the only copy of lost sectors, and a slot has
  * nothing to discard.
  */

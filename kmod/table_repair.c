@@ -4,8 +4,7 @@
  *
  * At opening each page with one good copy gets the other, from what the good one says;
  * one flush; only then is it believed.  A copy that takes no write for the medium's
- * sake leaves the page retired, any other error leaves it owed (see entry_table.c).
- * Between commits a page that is owed a copy gets it before anything else is written.
+ * sake leaves the page retired, any other error leaves it owed (table_debt.c).
  *
  * A mixed page, where each copy lacks something, is mended in pieces of the spare's
  * physical block as the device says it now: where one copy's piece says all of the truth
@@ -23,51 +22,6 @@
  * are what tells an opener so.
  */
 #include "dm-remap.h"
-
-static int worse_copy(const struct dmr_page *page)
-{
-	return page->health == DMR_PAGE_FIRST_GOOD ? 1 : 0;
-}
-
-/* 0: no page is owed a copy any more; else why it must wait, -EIO when the table is broken. */
-int dmr_table_pay_back(struct dmr_disk *d)
-{
-	struct dmr_table *t = &d->table;
-	u64 page;
-	int error;
-
-	for (page = 0; t->owed && page < t->page_count;) {
-		struct dmr_page *p = &t->pages[page];
-
-		if (!p->owed) {
-			page++;
-			continue;
-		}
-		error = dmr_page_write(d, worse_copy(p), page, p->entries);
-		if (error && dmr_classify(error) != DMR_CLASS_MEDIUM) {
-			t->device_error = error;
-			return error;
-		}
-		if (!error && dmr_table_flush(d))
-			return -EIO;
-		if (!error && p->taken_back) {
-			p->taken_back = false;
-			p->health = DMR_PAGE_FIRST_GOOD; /* now the other copy */
-			continue;
-		}
-		p->taken_back = false;
-		p->once &= error != 0;
-		p->owed = false;
-		t->owed--;
-		p->health = DMR_PAGE_GOOD;
-		if (error)
-			dmr_page_retire(d, page);
-		else
-			dmr_page_count_free(d, page);
-	}
-	dmr_table_look_firm(d);
-	return 0;
-}
 
 /* Does the winner of this superseded claim stand in two copies?  Before, the claim is not erased. */
 bool dmr_winner_is_firm(struct dmr_disk *d, u64 slot)
@@ -166,7 +120,7 @@ int dmr_table_repair(struct dmr_disk *d)
 			}
 			continue;
 		}
-		error = dmr_page_write(d, worse_copy(p), page, p->entries);
+		error = dmr_page_write(d, dmr_worse_copy(p), page, p->entries);
 		if (error && dmr_classify(error) != DMR_CLASS_MEDIUM) {
 			dmr_page_owe(d, page, p->health);
 			t->counts.retired_pages--;
