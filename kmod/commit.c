@@ -255,7 +255,7 @@ static void send_elsewhere(struct dmr_disk *d, struct dmr_staged *s, bool once)
 	if (once) {
 		s->has_once = true;
 		s->once_slot = failed_slot;
-		/* Each try costs a page, so until lost sectors are next retried others try one. */
+		/* Each try costs a page, so until the next salvage others try one. */
 		d->one_copy_only |= ++s->stood_once == PAGES_FOR_TWO_COPIES;
 		if (d->one_copy_only) {
 			rest_on_one_copy(d, s);

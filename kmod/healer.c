@@ -273,7 +273,8 @@ static void find_chores(struct dmr_disk *d)
 		d->last_retry = jiffies;
 		d->retry_cursor = 0;
 		d->move_cursor = 0;
-		d->one_copy_only = false; /* it is tried again */
+		if (asked != d->retry_done)
+			d->one_copy_only = false; /* by hand alone, for each try costs pages */
 		d->retry_begun = asked;
 	}
 	for (; d->retry_cursor < t->ready && d->chores_out < DMR_CHORES; d->retry_cursor++) {

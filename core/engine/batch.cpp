@@ -206,7 +206,7 @@ void Batch::send_elsewhere(Staged& staged, bool durable_once) {
     const std::uint64_t failed_slot = staged.slot;
     if (durable_once) {
         staged.stands_once = failed_slot;
-        // Each try costs a page, so until lost sectors are next retried others try one.
+        // Each try costs a page, so until the next salvage others try one.
         disk_.one_copy_only = disk_.one_copy_only || ++staged.stood_once == kPagesForTwoCopies;
         if (disk_.one_copy_only) {
             rest_on_one_copy(staged);

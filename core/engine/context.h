@@ -46,7 +46,7 @@ struct Context {
     std::unique_ptr<Breaker> breaker;
     HealerTotals totals;
 
-    // The healer's: no page was found that takes both copies of its entries, see Batch.
+    // The healer's, until the next salvage: no page was found that takes both copies, see Batch.
     bool one_copy_only = false;
     // The opener's: a block in doubt could not be mapped anew, and stays so until the next opening.
     std::atomic<bool> doubt_left = false;

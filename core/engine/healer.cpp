@@ -196,6 +196,7 @@ void Healer::find_chores() {
         if (salvages_asked_ != salvages_begun_) {
             salvages_begun_ = salvages_asked_;
             retry_all = true;
+            disk_.one_copy_only = false;  // by hand alone, for each try costs pages
         }
     }
     const auto add = [this](Job::Kind kind, std::uint64_t block, std::uint64_t slot) {
@@ -209,7 +210,6 @@ void Healer::find_chores() {
     if (retry_all) {
         last_retry_ = std::chrono::steady_clock::now();
         unmovable_.clear();
-        disk_.one_copy_only = false;  // it is tried again
         disk_.table->for_each_live([&](std::uint64_t slot, const dmr_entry& entry) {
             if (entry.retry != 0) {
                 add(Job::Kind::retry, dmr_le64(entry.main_block), slot);
