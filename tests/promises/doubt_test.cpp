@@ -131,6 +131,16 @@ void half_an_unmap(TestPair& pair, bool writable) {
     });
 }
 
+// The block cannot be read while the pair is opened.
+void doubt_that_stays(TestPair& pair) {
+    half_an_unmap(pair, false);
+    pair.main->set_hook([](const Call& call) {
+        return call.op == Op::read && call.offset == kAt * kSector ? ENODEV : Medium::kPass;
+    });
+    pair.open();
+    pair.main->set_hook(nullptr);
+}
+
 TEST(Promises, P4_ABlockInDoubtIsMappedAnewBeforeItIsServed) {
     TestPair pair;
     half_an_unmap(pair, false);
@@ -177,12 +187,7 @@ TEST(Promises, P4_ABlockWhoseClaimIsOlderThanAnotherVersionIsMappedAnew) {
 // One bad copy costs nothing: with nowhere to go the disk is up, and says what it rests on.
 TEST(Promises, P4_ABlockInDoubtThatCannotBeMappedAnewIsSaid) {
     TestPair pair;
-    half_an_unmap(pair, false);
-    pair.main->set_hook([](const Call& call) {
-        return call.op == Op::read && call.offset == kAt * kSector ? ENODEV : Medium::kPass;
-    });
-    pair.open();
-    pair.main->set_hook(nullptr);
+    doubt_that_stays(pair);
     EXPECT_TRUE(pair.has_cause("metadata_in_doubt"));
     EXPECT_EQ(read_sectors(*pair.disk, kAt, 8), pattern(kAt, 8, 2));
 }
@@ -217,12 +222,7 @@ TEST(Promises, P4_ATableThatTakesNoWriteCostsNothing) {
 // One block in doubt that cannot be moved makes nobody else rest on one copy.
 TEST(Promises, P4_ADoubtThatStaysDoesNotSpread) {
     TestPair pair;
-    half_an_unmap(pair, false);
-    pair.main->set_hook([](const Call& call) {
-        return call.op == Op::read && call.offset == kAt * kSector ? ENODEV : Medium::kPass;
-    });
-    pair.open();
-    pair.main->set_hook(nullptr);
+    doubt_that_stays(pair);
     ASSERT_TRUE(pair.has_cause("metadata_in_doubt"));
     const dmr_superblock sb = pair.superblock();
     const std::uint64_t second = dmr_page_offset(&sb, 1, 1);
