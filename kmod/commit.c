@@ -457,7 +457,5 @@ void dmr_commit(struct dmr_disk *d)
 		deliver(s);
 	}
 	d->staged_count = 0;
-	if (!dmr_table_firm(d))
-		dmr_table_look_firm(d); /* blocks may have moved away */
 	dmr_update_causes(d);
 }

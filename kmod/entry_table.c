@@ -412,6 +412,8 @@ static unsigned int commit_some(struct dmr_disk *d, struct dmr_change *changes, 
 		if (changes[i].outcome == DMR_ONCE)
 			page_of(d, changes[i].slot)->once = false; /* the caller makes it elsewhere */
 	}
+	if (!dmr_table_firm(d))
+		dmr_table_look_firm(d); /* blocks may have moved away */
 	return taken;
 }
 

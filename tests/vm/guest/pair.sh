@@ -80,6 +80,30 @@ holed_table() {
     [ "$at" = "$end" ] || echo "$at $((end - at)) linear $device $at"
 }
 
+# A disk that is filled, over $back and $spare_back, before holes are punched into these: bad, and worn. Where its
+# two tables begin: $first, $second.
+worn_disk() {
+    target
+    back=$(loop main 20480)
+    main=$(holed bad "$back")
+    spare_back=$(loop spare 32768)
+    spare=$(holed worn "$spare_back")
+    format
+    dmremapctl examine --json "$spare" >examined
+    first=1048576
+    second=$(sed -n 's/.*"second_table_offset_bytes": \([0-9]*\).*/\1/p' examined)
+    up
+    oracle fill "$model" "$disk"
+}
+
+# 4 KiB of the spare, at this byte, behind the target's back.
+spare_page() { dd if="$spare_back" of="$2" bs=4096 skip=$(($1 / 4096)) count=1 iflag=direct status=none; }  # BYTE FILE
+put_spare_page() {  # BYTE FILE
+    dd if="$2" of="$spare_back" bs=4096 seek=$(($1 / 4096)) count=1 oflag=direct conv=notrunc status=none
+}
+
+stat_of() { message stats | sed -n "s/^$1 //p"; }
+
 # From here on these 4 KiB of the spare can be read, and it can be flushed, but they take no writes.
 takes_no_write() {  # BYTE...
     local at=0 end byte

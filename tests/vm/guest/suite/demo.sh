@@ -7,7 +7,6 @@
 # in memory. That the ordinary path is right is the other suites' matter.
 
 inject() { message inject "$@"; }
-stat_of() { message stats | sed -n "s/^$1 //p"; }
 scan_is() { [ "$(stat_of scan_state)" = "$1" ]; }
 state_is() { message health | grep -q "^state $1\$"; }
 ram_disks() { find_disks | wc -l; }

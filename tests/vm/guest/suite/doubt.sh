@@ -9,24 +9,7 @@
 # Of a torn write it is the shape that is made here, by hand; suite powercut makes real ones.
 modules dm-delay
 
-# A disk that is filled, with a spare that can be worn. The first two pages of its two tables.
-doubtful_disk() {
-    target
-    back=$(loop main 20480)
-    main=$(holed bad "$back")
-    spare_back=$(loop spare 32768)
-    spare=$(holed worn "$spare_back")
-    format
-    dmremapctl examine --json "$spare" >examined
-    first=1048576
-    second=$(sed -n 's/.*"second_table_offset_bytes": \([0-9]*\).*/\1/p' examined)
-    up
-    oracle fill "$model" "$disk"
-}
 moved() { [ "$(stat_of moves)" = "$1" ]; }
-stat_of() { message stats | sed -n "s/^$1 //p"; }
-page_out() { dd if="$spare_back" of="$2" bs=4096 skip=$(($1 / 4096)) count=1 iflag=direct status=none; }
-page_in() { dd if="$2" of="$spare_back" bs=4096 seek=$(($1 / 4096)) count=1 oflag=direct conv=notrunc status=none; }
 
 # What a power cut leaves, and then the first copy of the table's first page cannot be read any more.
 cut_and_lose_first() {
@@ -37,23 +20,35 @@ cut_and_lose_first() {
     dd if=/dev/zero of="$spare_back" bs=4096 seek=$((first / 4096)) count=1 oflag=direct conv=notrunc status=none
 }
 
+# So many blocks are remapped all the same, the spare takes writes again, and all is as it was written.
+kept_without_first() {  # COUNT
+    cut_and_lose_first
+    punch worn "$spare_back"
+    up
+    same 'active_mappings, later' "$1" "$(number active_mappings)"
+    same 'retired_pages, later' 0 "$(stat_of retired_pages)"
+    oracle verify "$model" "$disk"
+    down
+    spare_is_clean
+}
+
 # An unmap was cut: the first copy has the new sector and garbled ones, the second is all old.
 torn_page_is_mended() {
-    doubtful_disk
+    worn_disk
     message remap 800 80
-    page_out "$second" old
+    spare_page "$second" old
     message unmap 840 8
-    page_out "$first" new
+    spare_page "$first" new
     down
     dd if=/dev/urandom of=torn bs=4096 count=1 status=none
     dd if=new of=torn bs=512 count=1 conv=notrunc status=none
-    page_in "$first" torn
-    page_in "$second" old
+    put_spare_page "$first" torn
+    put_spare_page "$second" old
     up
     same 'active_mappings' 9 "$(number active_mappings)"
     same 'retired_pages' 0 "$(stat_of retired_pages)"
     for at in "$first" "$second"; do
-        page_out "$at" found
+        spare_page "$at" found
         cmp found new || fail "the copy at $at is not mended"
     done
     oracle write "$model" "$disk" 800 80
@@ -68,27 +63,27 @@ check 'P4 a page that a torn write left mixed is whole again after opening' torn
 
 # Both copies of a sector lack something: neither is written.
 hopeless_piece_stays() {
-    doubtful_disk
+    worn_disk
     message remap 800 136
     down
-    page_out "$first" whole
+    spare_page "$first" whole
     # Two entries of sector 0, one in each copy; sector 1 only in the first.
     cp whole one
     cp whole two
     dd if=/dev/zero of=one bs=32 seek=2 count=1 conv=notrunc status=none
     dd if=/dev/zero of=one bs=512 seek=1 count=1 conv=notrunc status=none
     dd if=/dev/zero of=two bs=32 seek=5 count=1 conv=notrunc status=none
-    page_in "$first" one
-    page_in "$second" two
+    put_spare_page "$first" one
+    put_spare_page "$second" two
     up
     oracle verify "$model" "$disk"
     until_true moved 17
-    page_out "$first" found
+    spare_page "$first" found
     cmp -n 512 found one || fail 'a sector that has no whole copy was written'
     dd if=found bs=512 skip=1 count=7 status=none >found-rest
     dd if=whole bs=512 skip=1 count=7 status=none >whole-rest
     cmp found-rest whole-rest || fail 'the sectors that have one were not mended'
-    page_out "$second" found
+    spare_page "$second" found
     cmp found two || fail 'the second copy was written'
     same 'retired_pages' 1 "$(stat_of retired_pages)"
     oracle stress "$model" "$disk" 7 200
@@ -99,7 +94,7 @@ check 'P4 pieces of a page of which no copy is whole are left alone' hopeless_pi
 
 # Two bad sectors of a page, one in each copy: every entry has a good copy.
 page_of_two_halves() {
-    doubtful_disk
+    worn_disk
     message remap 800 136
     down
     punch worn "$spare_back" $((first / 512)) 1 $((second / 512 + 1)) 1
@@ -120,13 +115,13 @@ check 'P4 a bad sector costs a copy of its entries, and not of the page' page_of
 
 # The second copy of an unmapped block's page holds its old claim, and takes no write.
 block_in_doubt() {
-    doubtful_disk
+    worn_disk
     message remap 800 80
-    page_out "$second" old
+    spare_page "$second" old
     message unmap 840 8
     oracle write "$model" "$disk" 840 8
     down
-    page_in "$second" old
+    put_spare_page "$second" old
     takes_no_write "$second"
 }
 doubt_is_settled() {
@@ -138,16 +133,9 @@ doubt_is_settled() {
     same 'active_mappings' 10 "$(number active_mappings)"
     same 'causes' 'causes retired_pages' "$(message health | grep causes)"
     oracle verify "$model" "$disk"
-    page_out "$second" found
+    spare_page "$second" found
     cmp found old || fail 'the second copy was written'
-    cut_and_lose_first
-    punch worn "$spare_back"
-    up
-    same 'active_mappings, later' 10 "$(number active_mappings)"
-    same 'retired_pages, later' 0 "$(stat_of retired_pages)"
-    oracle verify "$model" "$disk"
-    down
-    spare_is_clean
+    kept_without_first 10
 }
 check 'P4 a block that an old claim would bring back is mapped anew when the pair is opened' doubt_is_settled
 
@@ -192,7 +180,7 @@ check 'P1 beside an old claim a disk is read as it is' doubt_is_read
 
 # The second copy of the first page takes no write: what was written must not rest on the first.
 second_copy_fails() {
-    doubtful_disk
+    worn_disk
     takes_no_write "$second"
     punch bad "$back" 800 8
     oracle write "$model" "$disk" 800 8
@@ -201,19 +189,13 @@ second_copy_fails() {
     # It was acknowledged where it stands in two copies, and did not go there afterwards.
     same 'moves' 0 "$(stat_of moves)"
     oracle verify "$model" "$disk"
-    cut_and_lose_first
-    punch worn "$spare_back"
-    up
-    same 'active_mappings, later' 1 "$(number active_mappings)"
-    oracle verify "$model" "$disk"
-    down
-    spare_is_clean
+    kept_without_first 1
 }
 check 'P1 a write whose entry takes no second copy is acknowledged from another page' second_copy_fails
 
 # The same where marks are cleared: the block moves with what was written.
 marks_move() {
-    doubtful_disk
+    worn_disk
     punch bad "$back" 800 8
     oracle lost "$model" 800 8
     oracle verify "$model" "$disk"
@@ -225,13 +207,7 @@ marks_move() {
     same 'active_mappings' 1 "$(number active_mappings)"
     same 'moves' 1 "$(stat_of moves)"
     oracle verify "$model" "$disk"
-    cut_and_lose_first
-    punch worn "$spare_back"
-    up
-    same 'active_mappings, later' 1 "$(number active_mappings)"
-    oracle verify "$model" "$disk"
-    down
-    spare_is_clean
+    kept_without_first 1
 }
 check 'P1 marks that are cleared on a page that takes no second copy move with their block' marks_move
 
@@ -244,7 +220,7 @@ all_of_second() {
     done
 }
 one_copy_has_to_do() {
-    doubtful_disk
+    worn_disk
     message remap 1600 8
     # shellcheck disable=SC2046
     takes_no_write $(all_of_second)

@@ -5,7 +5,6 @@
 # Proves that a spare that fills up is told of in time and in order: less than 20, 10 and 5 percent free,
 # then full; that a write that finds no slot is ENOSPC, and that what was moved before it is kept.
 
-stat_of() { message stats | sed -n "s/^$1 //p"; }
 
 # The numbers of the marks in the log since the disk came up, and "full", in a row.
 told() {

@@ -8,7 +8,6 @@
 
 parameters=/sys/module/dm_remap_v4/parameters
 set_to() { echo "$2" >"$parameters/$1"; }
-stat_of() { message stats | sed -n "s/^$1 //p"; }
 scan_is() { [ "$(stat_of scan_state)" = "$1" ]; }
 passes_are() { [ "$(stat_of scan_passes)" = "$1" ]; }
 

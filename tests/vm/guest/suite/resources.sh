@@ -39,7 +39,6 @@ punched() {
     done
 }
 
-stat_of() { message stats | sed -n "s/^$1 //p"; }
 
 second_copy_waits() {
     full_spare

@@ -7,21 +7,6 @@
 # prove.
 modules fuse dm-delay
 
-# A disk that is filled, over $back and $spare_back, before holes are punched into these: bad, and worn.
-scanned_disk() {
-    target
-    back=$(loop main 20480)
-    main=$(holed bad "$back")
-    spare_back=$(loop spare 32768)
-    spare=$(holed worn "$spare_back")
-    format
-    dmremapctl examine --json "$spare" >examined
-    first=1048576
-    second=$(sed -n 's/.*"second_table_offset_bytes": \([0-9]*\).*/\1/p' examined)
-    up
-    oracle fill "$model" "$disk"
-}
-stat_of() { message stats | sed -n "s/^$1 //p"; }
 scan_is() { [ "$(stat_of scan_state)" = "$1" ]; }
 past() { [ "$(stat_of scan_cursor_sector)" -gt "$1" ]; }
 scanned() {  # [SECTOR COUNT]
@@ -31,14 +16,13 @@ scanned() {  # [SECTOR COUNT]
 
 # 4 KiB of the spare, at this byte, behind the target's back.
 garble() { dd if=/dev/urandom of="$spare_back" bs=4096 seek=$(($1 / 4096)) count=1 oflag=direct conv=notrunc status=none; }
-spare_page() { dd if="$spare_back" of="$2" bs=4096 skip=$(($1 / 4096)) count=1 iflag=direct status=none; }
 holds() {  # BYTE FILE
     spare_page "$1" found
     cmp found "$2"
 }
 
 finds_bad_blocks() {
-    scanned_disk
+    worn_disk
     punch bad "$back" 800 8 10000 80 20472 8
     message remap 4096 8
     message scan start
@@ -67,7 +51,7 @@ check 'P5 a scan moves the blocks that are bad, and loses nothing that comes bac
 
 goes_on() {
     local at
-    scanned_disk
+    worn_disk
     refused '' message scan pause
     message set scan_speed_max 256 # a region takes four seconds, the pass forty
     message scan start
@@ -106,7 +90,7 @@ goes_on() {
 check 'a pass goes on after suspend and remove, and in the daemon' goes_on
 
 beside_users() {
-    scanned_disk
+    worn_disk
     punch bad "$back" 800 8 10000 80
     oracle write "$model" "$disk" 800 8
     oracle write "$model" "$disk" 10000 80
@@ -132,7 +116,7 @@ check 'P1 scans beside users and orders by hand' beside_users
 
 bad_slot() {
     local at
-    scanned_disk
+    worn_disk
     message remap 800 24
     oracle write "$model" "$disk" 800 24
     dd if="$disk" of=held bs=4096 skip=101 count=1 iflag=direct status=none
@@ -158,7 +142,7 @@ bad_slot() {
 check 'P5 a scan finds a slot that cannot be read, which keeps its block' bad_slot
 
 retried_in_passing() {
-    scanned_disk
+    worn_disk
     punch bad "$back" 800 8
     refused 'Input/output error' dd if="$disk" of=/dev/null bs=4096 skip=100 count=1 iflag=direct status=none
     same 'lost_sectors' 8 "$(stat_of lost_sectors)"
@@ -176,7 +160,7 @@ check 'P5 a scan retries lost sectors in passing' retried_in_passing
 
 garbled_pages() {
     local repairs=0 at which
-    scanned_disk
+    worn_disk
     message remap 800 80
     spare_page "$first" said
     for which in "$first" "$second" "$first $second"; do
@@ -205,7 +189,7 @@ check 'P4 a scan rewrites pages of the table that were garbled, and no good copy
 
 moved() { [ "$(stat_of moves)" = "$1" ]; }
 page_retires() {
-    scanned_disk
+    worn_disk
     message remap 800 80
     takes_no_write "$second"
     garble "$second"
@@ -228,7 +212,7 @@ page_retires() {
 check 'P4 a page of which one copy takes no write any more is retired, and its blocks move' page_retires
 
 page_is_lost() {
-    scanned_disk
+    worn_disk
     message remap 800 80
     takes_no_write "$first" "$second"
     garble "$first"
@@ -262,7 +246,7 @@ garble_all() {
 
 garbled_superblock() {
     local at other repairs=0
-    scanned_disk
+    worn_disk
     for at in 65536 2097152 6291456; do
         for _ in 1 2 3 4 5; do
             while_main_waits garble "$at"
@@ -303,7 +287,7 @@ daemon_is() { grep -q "$1" /mnt/daemon/control/rescan; }
 one_begins_the_other_ends() {
     local slot
     have dmremapfs
-    scanned_disk
+    worn_disk
     message remap 16000 8
     slot=$(message query 16000 | sed -n 's/^spare_sector //p')
     message set scan_speed_max 256

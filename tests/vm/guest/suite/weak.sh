@@ -10,7 +10,6 @@ modules dm-delay fuse
 
 # A main of 96 regions, enough for the scan to know its pace before it comes to the last ones.
 regions=96
-stat_of() { message stats | sed -n "s/^$1 //p"; }
 scan_is() { [ "$(stat_of scan_state)" = "$1" ]; }
 scanned() {  # [SECTOR COUNT]
     message scan start "$@"
